@@ -1,0 +1,2 @@
+//! The cargo command of squall.
+fn main() {}
