@@ -1,0 +1,625 @@
+//! read(2), write(2), close(2), dup(2), fcntl(2), ioctl(2), pipe(2), eventfd(2), open(2) of devices that are simulated, and
+//! the calls that a simulated descriptor refuses as a socket or pipe does on Linux. Real files pass through.
+
+use super::raw::{next, real};
+use super::{ret_int, ret_size, ret_unit, fail, ours, quick, refuse, simulated, sys};
+use crate::kernel::descriptor::eventfd::EventFd;
+use crate::kernel::descriptor::{FIRST, Kind, ObjectId};
+use crate::kernel::thread;
+use crate::kernel::{Cost, Errno, Kernel, Result, Step};
+use libc::{iovec, off_t};
+use std::ffi::{CStr, c_char, c_int, c_uint, c_ulong, c_void};
+
+/// Whether a real descriptor is open.
+pub(super) fn is_open(fd: c_int) -> bool {
+    // SAFETY: fcntl with F_GETFD takes a number and touches no memory.
+    unsafe { super::raw::call6(libc::SYS_fcntl, [fd as usize, libc::F_GETFD as usize, 0, 0, 0, 0]) >= 0 }
+}
+
+impl Kernel {
+    /// One attempt to read from any kind of object.
+    pub(super) fn read_object(&mut self, id: ObjectId, out: &mut [u8]) -> Result<usize> {
+        match self.objects.get(id) {
+            Some(Kind::EventFd(_)) => {
+                let out = out.first_chunk_mut::<8>().ok_or(Errno::EINVAL)?;
+                *out = self.eventfd_read(id)?.to_ne_bytes();
+                Ok(8)
+            }
+            Some(Kind::TimerFd(_)) => {
+                let out = out.first_chunk_mut::<8>().ok_or(Errno::EINVAL)?;
+                *out = self.timer_read(id)?.to_ne_bytes();
+                Ok(8)
+            }
+            Some(Kind::PipeReader(_)) => self.pipe_read(id, out),
+            Some(Kind::PipeWriter(_)) => Err(Errno::EBADF),
+            Some(Kind::Epoll(_)) => Err(Errno::EINVAL),
+            Some(Kind::Random) => {
+                self.entropy(out);
+                Ok(out.len())
+            }
+            Some(Kind::Tcp(_) | Kind::Listener(_) | Kind::Udp(_) | Kind::Unix(_)) => self.socket_recv(id, out, false),
+            None => Err(Errno::EBADF),
+        }
+    }
+
+    /// One attempt to write to any kind of object.
+    pub(super) fn write_object(&mut self, id: ObjectId, data: &[u8]) -> Result<usize> {
+        match self.objects.get(id) {
+            Some(Kind::EventFd(_)) => {
+                let word = data.first_chunk::<8>().ok_or(Errno::EINVAL)?;
+                self.eventfd_write(id, u64::from_ne_bytes(*word))?;
+                Ok(8)
+            }
+            Some(Kind::TimerFd(_) | Kind::Epoll(_)) => Err(Errno::EINVAL),
+            Some(Kind::PipeReader(_)) => Err(Errno::EBADF),
+            Some(Kind::PipeWriter(_)) => self.pipe_write(id, data),
+            Some(Kind::Random) => Ok(data.len()),
+            Some(Kind::Tcp(_) | Kind::Listener(_) | Kind::Udp(_) | Kind::Unix(_)) => self.socket_send(id, data),
+            None => Err(Errno::EBADF),
+        }
+    }
+
+    fn timeouts(&self, id: ObjectId) -> (Option<u64>, Option<u64>) {
+        match self.objects.get(id) {
+            Some(Kind::Tcp(_) | Kind::Listener(_) | Kind::Udp(_) | Kind::Unix(_)) => self.socket_timeouts(id),
+            _ => (None, None),
+        }
+    }
+
+    /// Whether a blocking write goes on until everything is written.
+    fn writes_all(&self, id: ObjectId) -> bool {
+        matches!(self.objects.get(id), Some(Kind::PipeWriter(_) | Kind::Tcp(_) | Kind::Unix(_)))
+    }
+}
+
+/// Reads into a list of buffers.
+pub(super) fn read_into(name: &'static str, fd: c_int, parts: &mut [&mut [u8]]) -> Result<usize> {
+    let mut until = None;
+    sys(name, Cost::CALL, |k| {
+        let id = match k.object(fd) {
+            Ok(id) => id,
+            Err(e) => return Step::Done(Err(e)),
+        };
+        if until.is_none() {
+            until = k.timeouts(id).0.map(|ns| k.now.saturating_add(ns));
+        }
+        let mut total = 0;
+        let mut failure = None;
+        for part in parts.iter_mut() {
+            if part.is_empty() && total > 0 {
+                continue;
+            }
+            match k.read_object(id, part) {
+                Ok(n) => {
+                    k.trace.fold_bytes(&part[..n]);
+                    total += n;
+                    if n < part.len() {
+                        break;
+                    }
+                }
+                Err(e) => {
+                    failure = Some(e);
+                    break;
+                }
+            }
+        }
+        let attempt = match failure {
+            Some(e) if total == 0 => Err(e),
+            _ => Ok(total),
+        };
+        k.or_block(id, false, until, attempt)
+    })
+}
+
+/// Writes a list of buffers.
+pub(super) fn write_from(name: &'static str, fd: c_int, parts: &[&[u8]]) -> Result<usize> {
+    let mut until = None;
+    let mut total = 0usize;
+    let whole: usize = parts.iter().map(|p| p.len()).sum();
+    sys(name, Cost::CALL, |k| {
+        let id = match k.object(fd) {
+            Ok(id) => id,
+            Err(e) => return Step::Done(Err(e)),
+        };
+        if until.is_none() {
+            until = k.timeouts(id).1.map(|ns| k.now.saturating_add(ns));
+        }
+        let mut failure = None;
+        let mut skip = total;
+        for part in parts {
+            if skip >= part.len() && !(part.is_empty() && whole == 0) {
+                skip -= part.len();
+                continue;
+            }
+            match k.write_object(id, &part[skip..]) {
+                Ok(n) => {
+                    total += n;
+                    if n < part.len() - skip {
+                        break;
+                    }
+                }
+                Err(e) => {
+                    failure = Some(e);
+                    break;
+                }
+            }
+            skip = 0;
+        }
+        let attempt = match failure {
+            Some(e) if total == 0 => Err(e),
+            // A blocking stream goes on until all is written or it fails.
+            None | Some(Errno::EAGAIN)
+                if total < whole && !k.objects.nonblocking(id) && k.writes_all(id) =>
+            {
+                Err(Errno::EAGAIN)
+            }
+            _ => Ok(total),
+        };
+        match k.or_block(id, false, until, attempt) {
+            Step::Done(Err(Errno::EAGAIN)) if total > 0 => Step::Done(Ok(total)),
+            other => other,
+        }
+    })
+}
+
+/// The caller's buffers of readv(2) and writev(2).
+///
+/// # Safety
+/// `v` must point to `n` records, each naming readable memory that lives as long as the result is used.
+pub(super) unsafe fn slices<'a>(v: *const iovec, n: c_int) -> Result<Vec<&'a [u8]>> {
+    if !(0..=1024).contains(&n) {
+        return Err(Errno::EINVAL);
+    }
+    let mut out = Vec::with_capacity(n as usize);
+    for i in 0..n as usize {
+        // SAFETY: the caller's promise.
+        let part = unsafe { &*v.add(i) };
+        out.push(if part.iov_len == 0 {
+            &[][..]
+        } else {
+            // SAFETY: the caller's promise.
+            unsafe { std::slice::from_raw_parts(part.iov_base as *const u8, part.iov_len) }
+        });
+    }
+    Ok(out)
+}
+
+/// As [`slices`], to write to.
+///
+/// # Safety
+/// As for [`slices`], with writable memory that nothing else refers to.
+pub(super) unsafe fn slices_mut<'a>(v: *const iovec, n: c_int) -> Result<Vec<&'a mut [u8]>> {
+    if !(0..=1024).contains(&n) {
+        return Err(Errno::EINVAL);
+    }
+    let mut out = Vec::with_capacity(n as usize);
+    for i in 0..n as usize {
+        // SAFETY: the caller's promise.
+        let part = unsafe { &*v.add(i) };
+        out.push(if part.iov_len == 0 {
+            &mut [][..]
+        } else {
+            // SAFETY: the caller's promise.
+            unsafe { std::slice::from_raw_parts_mut(part.iov_base.cast::<u8>(), part.iov_len) }
+        });
+    }
+    Ok(out)
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn read(fd: c_int, out: *mut c_void, n: usize) -> isize {
+    if !ours(fd) {
+        return real!(SYS_read, fd, out, n);
+    }
+    if n > 0 && out.is_null() {
+        return fail(Errno::EFAULT) as isize;
+    }
+    let part: &mut [u8] = if n == 0 {
+        &mut []
+    } else {
+        // SAFETY: the caller passes `n` writable bytes.
+        unsafe { std::slice::from_raw_parts_mut(out.cast::<u8>(), n) }
+    };
+    ret_size(read_into("read", fd, &mut [part]))
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn readv(fd: c_int, v: *const iovec, n: c_int) -> isize {
+    if !ours(fd) {
+        return real!(SYS_readv, fd, v, n);
+    }
+    // SAFETY: the caller passes `n` records naming writable memory.
+    ret_size(unsafe { slices_mut(v, n) }.and_then(|mut parts| read_into("readv", fd, &mut parts)))
+}
+
+/// What a simulated thread prints goes to the run's sink; the length is the call's result.
+fn print(name: &'static str, fd: c_int, parts: &[&[u8]]) -> isize {
+    let n: usize = parts.iter().map(|p| p.len()).sum();
+    let r = quick(name, Cost::CALL, |k| {
+        for part in parts {
+            k.trace.fold_bytes(part);
+        }
+        Ok(n)
+    });
+    for part in parts {
+        thread::sink(fd, part);
+    }
+    ret_size(r)
+}
+
+fn is_output(fd: c_int) -> bool {
+    fd == 1 || fd == 2
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn write(fd: c_int, data: *const c_void, n: usize) -> isize {
+    let output = is_output(fd) && simulated();
+    if !output && !ours(fd) {
+        return real!(SYS_write, fd, data, n);
+    }
+    if n > 0 && data.is_null() {
+        return fail(Errno::EFAULT) as isize;
+    }
+    let part: &[u8] = if n == 0 {
+        &[]
+    } else {
+        // SAFETY: the caller passes `n` readable bytes.
+        unsafe { std::slice::from_raw_parts(data.cast::<u8>(), n) }
+    };
+    if output {
+        return print("write", fd, &[part]);
+    }
+    ret_size(write_from("write", fd, &[part]))
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn writev(fd: c_int, v: *const iovec, n: c_int) -> isize {
+    let output = is_output(fd) && simulated();
+    if !output && !ours(fd) {
+        return real!(SYS_writev, fd, v, n);
+    }
+    // SAFETY: the caller passes `n` records naming readable memory.
+    match unsafe { slices(v, n) } {
+        Ok(parts) if output => print("writev", fd, &parts),
+        Ok(parts) => ret_size(write_from("writev", fd, &parts)),
+        Err(e) => fail(e) as isize,
+    }
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn close(fd: c_int) -> c_int {
+    if !ours(fd) {
+        return real!(SYS_close, fd) as c_int;
+    }
+    ret_unit(quick("close", Cost::CALL, |k| k.close(fd)))
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn close_range(first: c_uint, last: c_uint, flags: c_int) -> c_int {
+    if simulated() && last >= FIRST as c_uint {
+        let r = quick("close_range", Cost::CALL, |k| {
+            let limit = FIRST + k.descriptors as i32 * 2;
+            for fd in (first.max(FIRST as c_uint) as c_int)..=(last.min(limit as c_uint) as c_int) {
+                if flags & libc::CLOSE_RANGE_CLOEXEC as c_int != 0 {
+                    let _ = k.set_close_on_exec(fd, true);
+                } else {
+                    let _ = k.close(fd);
+                }
+            }
+            Ok(())
+        });
+        if first >= FIRST as c_uint {
+            return ret_unit(r);
+        }
+    }
+    real!(SYS_close_range, first, last.min(FIRST as c_uint - 1), flags) as c_int
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn dup(fd: c_int) -> c_int {
+    if !ours(fd) {
+        return real!(SYS_dup, fd) as c_int;
+    }
+    ret_int(quick("dup", Cost::CALL, |k| k.dup(fd, FIRST, false)))
+}
+
+fn dup_to(fd: c_int, to: c_int, close_on_exec: bool) -> c_int {
+    match (fd >= FIRST, to >= FIRST) {
+        (true, true) => ret_int(quick("dup3", Cost::CALL, |k| {
+            k.dup_onto(fd, to, close_on_exec)?;
+            Ok(to)
+        })),
+        _ => fail(refuse(
+            format!("dup2 between a simulated and a real descriptor ({fd} onto {to})"),
+            Errno::EBADF,
+            false,
+        )),
+    }
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn dup2(fd: c_int, to: c_int) -> c_int {
+    if !simulated() || (fd < FIRST && to < FIRST) {
+        return real!(SYS_dup2, fd, to) as c_int;
+    }
+    if fd == to {
+        return ret_int(quick("dup2", Cost::CALL, |k| k.object(fd).map(|_| fd)));
+    }
+    dup_to(fd, to, false)
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn dup3(fd: c_int, to: c_int, flags: c_int) -> c_int {
+    if !simulated() || (fd < FIRST && to < FIRST) {
+        return real!(SYS_dup3, fd, to, flags) as c_int;
+    }
+    if fd == to || flags & !libc::O_CLOEXEC != 0 {
+        return fail(Errno::EINVAL);
+    }
+    dup_to(fd, to, flags & libc::O_CLOEXEC != 0)
+}
+
+impl Kernel {
+    fn status_flags(&self, id: ObjectId) -> c_int {
+        let mode = match self.objects.get(id) {
+            Some(Kind::PipeReader(_) | Kind::Random) => libc::O_RDONLY,
+            Some(Kind::PipeWriter(_)) => libc::O_WRONLY,
+            _ => libc::O_RDWR,
+        };
+        if self.objects.nonblocking(id) {
+            mode | libc::O_NONBLOCK
+        } else {
+            mode
+        }
+    }
+}
+
+/// fcntl on a simulated descriptor.
+fn control(fd: c_int, op: c_int, arg: usize) -> c_int {
+    if matches!(op, libc::F_GETLK | libc::F_SETLK | libc::F_SETLKW | libc::F_OFD_SETLK) {
+        return fail(refuse(format!("fcntl {op} (file lock)"), Errno::EINVAL, true));
+    }
+    ret_int(quick("fcntl", Cost::CALL, |k| {
+        let id = k.object(fd)?;
+        match op {
+            libc::F_DUPFD | libc::F_DUPFD_CLOEXEC => k.dup(fd, arg as c_int, op == libc::F_DUPFD_CLOEXEC),
+            libc::F_GETFD => Ok(if k.close_on_exec(fd)? { libc::FD_CLOEXEC } else { 0 }),
+            libc::F_SETFD => {
+                k.set_close_on_exec(fd, arg as c_int & libc::FD_CLOEXEC != 0)?;
+                Ok(0)
+            }
+            libc::F_GETFL => Ok(k.status_flags(id)),
+            libc::F_SETFL => {
+                k.objects.set_nonblocking(id, arg as c_int & libc::O_NONBLOCK != 0);
+                Ok(0)
+            }
+            libc::F_GETPIPE_SZ => match k.objects.get(id) {
+                Some(Kind::PipeReader(_) | Kind::PipeWriter(_)) => Ok(65_536),
+                _ => Err(Errno::EBADF),
+            },
+            libc::F_SETOWN | libc::F_GETOWN => Ok(0),
+            _ => Err(Errno::EINVAL),
+        }
+    }))
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn fcntl(fd: c_int, op: c_int, arg: usize) -> c_int {
+    if !ours(fd) {
+        return real!(SYS_fcntl, fd, op, arg) as c_int;
+    }
+    control(fd, op, arg)
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn fcntl64(fd: c_int, op: c_int, arg: usize) -> c_int {
+    if !ours(fd) {
+        return real!(SYS_fcntl, fd, op, arg) as c_int;
+    }
+    control(fd, op, arg)
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn ioctl(fd: c_int, request: c_ulong, arg: *mut c_int) -> c_int {
+    if !ours(fd) {
+        return real!(SYS_ioctl, fd, request, arg) as c_int;
+    }
+    ret_unit(quick("ioctl", Cost::CALL, |k| {
+        let id = k.object(fd)?;
+        match request {
+            libc::FIONBIO => {
+                // SAFETY: ioctl_tty(2): the argument of FIONBIO is a readable int.
+                k.objects.set_nonblocking(id, unsafe { *arg } != 0);
+                Ok(())
+            }
+            libc::FIOCLEX => k.set_close_on_exec(fd, true),
+            libc::FIONCLEX => k.set_close_on_exec(fd, false),
+            libc::FIONREAD => {
+                let n = match k.objects.get(id) {
+                    Some(Kind::PipeReader(p)) => p.waiting(),
+                    Some(Kind::Tcp(_) | Kind::Listener(_) | Kind::Udp(_) | Kind::Unix(_)) => k.socket_waiting(id)?,
+                    _ => return Err(Errno::ENOTTY),
+                };
+                // SAFETY: the argument of FIONREAD is a writable int.
+                unsafe { *arg = n as c_int };
+                Ok(())
+            }
+            _ => Err(Errno::ENOTTY),
+        }
+    }))
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn pipe2(out: *mut c_int, flags: c_int) -> c_int {
+    if !simulated() {
+        return real!(SYS_pipe2, out, flags) as c_int;
+    }
+    let r = quick("pipe2", Cost::CALL, |k| {
+        if flags & !(libc::O_CLOEXEC | libc::O_NONBLOCK) != 0 {
+            return Err(Errno::EINVAL);
+        }
+        k.pipe(flags & libc::O_NONBLOCK != 0, flags & libc::O_CLOEXEC != 0)
+    });
+    ret_unit(r.map(|(read, write)| {
+        // SAFETY: the caller passes room for two descriptors.
+        unsafe {
+            *out = read;
+            *out.add(1) = write;
+        }
+    }))
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn pipe(out: *mut c_int) -> c_int {
+    // SAFETY: the caller's contract is the same.
+    unsafe { pipe2(out, 0) }
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn eventfd(count: c_uint, flags: c_int) -> c_int {
+    if !simulated() {
+        return real!(SYS_eventfd2, count, flags) as c_int;
+    }
+    ret_int(quick("eventfd", Cost::CALL, |k| {
+        if flags & !(libc::EFD_CLOEXEC | libc::EFD_NONBLOCK | libc::EFD_SEMAPHORE) != 0 {
+            return Err(Errno::EINVAL);
+        }
+        k.open(
+            Kind::EventFd(EventFd::new(u64::from(count), flags & libc::EFD_SEMAPHORE != 0)),
+            flags & libc::EFD_NONBLOCK != 0,
+            flags & libc::EFD_CLOEXEC != 0,
+        )
+    }))
+}
+
+/// What opening a path means on a simulated thread, if it is not the real file.
+enum Special {
+    Random,
+    /// A file that tells of the real machine.
+    Hidden,
+}
+
+fn special(path: &CStr) -> Option<Special> {
+    let path = path.to_bytes();
+    if path == b"/dev/urandom" || path == b"/dev/random" {
+        return Some(Special::Random);
+    }
+    let hidden: [&[u8]; 6] = [
+        b"/proc/self/cgroup",
+        b"/sys/fs/cgroup",
+        b"/proc/cpuinfo",
+        b"/proc/stat",
+        b"/proc/loadavg",
+        b"/sys/devices/system/cpu",
+    ];
+    hidden.iter().any(|h| path.starts_with(h)).then_some(Special::Hidden)
+}
+
+fn open_at(directory: c_int, path: *const c_char, flags: c_int, mode: c_uint) -> c_int {
+    if simulated() && !path.is_null() {
+        // SAFETY: the caller passes a C string.
+        match special(unsafe { CStr::from_ptr(path) }) {
+            Some(Special::Random) => {
+                return ret_int(quick("open", Cost::CALL, |k| {
+                    k.open(
+                        Kind::Random,
+                        flags & libc::O_NONBLOCK != 0,
+                        flags & libc::O_CLOEXEC != 0,
+                    )
+                }));
+            }
+            Some(Special::Hidden) => return fail(Errno::ENOENT),
+            None => {}
+        }
+    }
+    real!(SYS_openat, directory, path, flags, mode) as c_int
+}
+
+/// Defines the names of open(2): the mode is an argument only when a file may be created, but reading it is harmless.
+macro_rules! opens {
+    ($($name:ident $at:ident),*) => { $(
+        #[unsafe(no_mangle)]
+        unsafe extern "C" fn $name(path: *const c_char, flags: c_int, mode: c_uint) -> c_int {
+            open_at(libc::AT_FDCWD, path, flags, mode)
+        }
+        #[unsafe(no_mangle)]
+        unsafe extern "C" fn $at(directory: c_int, path: *const c_char, flags: c_int, mode: c_uint) -> c_int {
+            open_at(directory, path, flags, mode)
+        }
+    )* };
+}
+opens!(open openat, open64 openat64);
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn isatty(fd: c_int) -> c_int {
+    if !simulated() {
+        return next!(c"isatty", fn(c_int) -> c_int, fd);
+    }
+    // Not even real output is a terminal: it goes to the run's record.
+    super::raw::set_errno(libc::ENOTTY);
+    0
+}
+
+/// Defines calls that make no sense on a simulated descriptor: they fail with the errno that Linux gives for a socket.
+macro_rules! refused_on_sockets {
+    ($($name:ident($($arg:ident: $t:ty),*) -> $r:ty, $number:ident, $errno:ident;)*) => { $(
+        #[unsafe(no_mangle)]
+        unsafe extern "C" fn $name(fd: c_int, $($arg: $t),*) -> $r {
+            if ours(fd) {
+                return fail(Errno::$errno) as $r;
+            }
+            real!($number, fd $(, $arg)*) as $r
+        }
+    )* };
+}
+refused_on_sockets! {
+    lseek(offset: off_t, whence: c_int) -> off_t, SYS_lseek, ESPIPE;
+    lseek64(offset: off_t, whence: c_int) -> off_t, SYS_lseek, ESPIPE;
+    pread(out: *mut c_void, n: usize, at: off_t) -> isize, SYS_pread64, ESPIPE;
+    pread64(out: *mut c_void, n: usize, at: off_t) -> isize, SYS_pread64, ESPIPE;
+    pwrite(data: *const c_void, n: usize, at: off_t) -> isize, SYS_pwrite64, ESPIPE;
+    pwrite64(data: *const c_void, n: usize, at: off_t) -> isize, SYS_pwrite64, ESPIPE;
+    fsync() -> c_int, SYS_fsync, EINVAL;
+    fdatasync() -> c_int, SYS_fdatasync, EINVAL;
+    ftruncate(length: off_t) -> c_int, SYS_ftruncate, EINVAL;
+    ftruncate64(length: off_t) -> c_int, SYS_ftruncate, EINVAL;
+    flock(op: c_int) -> c_int, SYS_flock, EINVAL;
+}
+
+/// Defines calls that move data between two descriptors: with a simulated one among them they fail with `EINVAL`, upon
+/// which std and others copy through a buffer.
+macro_rules! refused_between {
+    ($($name:ident($a:ident, $b:ident $(, $arg:ident: $t:ty)*), $number:ident $(, order $x:ident $y:ident)?;)*) => { $(
+        #[unsafe(no_mangle)]
+        unsafe extern "C" fn $name($a: c_int, $b: c_int, $($arg: $t),*) -> isize {
+            if ours($a) || ours($b) {
+                return fail(Errno::EINVAL) as isize;
+            }
+            real!($number, $a, $b $(, $arg)*)
+        }
+    )* };
+}
+refused_between! {
+    sendfile(out, input, at: *mut off_t, n: usize), SYS_sendfile;
+    sendfile64(out, input, at: *mut off_t, n: usize), SYS_sendfile;
+    tee(input, out, n: usize, flags: c_uint), SYS_tee;
+}
+
+/// As above, with the descriptors as first and third argument.
+macro_rules! refused_between_offsets {
+    ($($name:ident, $number:ident;)*) => { $(
+        #[unsafe(no_mangle)]
+        unsafe extern "C" fn $name(
+            input: c_int, input_at: *mut off_t, out: c_int, out_at: *mut off_t, n: usize, flags: c_uint,
+        ) -> isize {
+            if ours(input) || ours(out) {
+                return fail(Errno::EINVAL) as isize;
+            }
+            real!($number, input, input_at, out, out_at, n, flags)
+        }
+    )* };
+}
+refused_between_offsets! {
+    splice, SYS_splice;
+    copy_file_range, SYS_copy_file_range;
+}

@@ -1,0 +1,196 @@
+//! The C boundary: libc's symbols, each decoding its arguments, calling the kernel and encoding the result.
+//!
+//! One file per man-page family. A definition here takes the place of libc's own for everything that is linked with this
+//! crate. On a simulated thread a call is answered by the kernel; on any other thread, and while the kernel itself runs, it
+//! passes straight through. No decision is taken here.
+
+mod epoll;
+mod file;
+mod futex;
+mod poll;
+mod process;
+mod pthread;
+mod pthread_sync;
+mod random;
+pub(crate) mod raw;
+pub(crate) mod real;
+mod signal;
+mod stat;
+mod time;
+
+use super::sched::State;
+use super::thread;
+use super::{Cost, Errno, Kernel, Result, Step};
+use std::ffi::c_int;
+
+pub(crate) use super::thread::simulated;
+
+/// A value that a call returns, as the digest and the trace see it.
+pub(crate) trait Value: Copy {
+    /// Its digest; must not depend on addresses.
+    fn digest(self) -> u64;
+}
+
+impl Value for () {
+    fn digest(self) -> u64 {
+        0
+    }
+}
+
+macro_rules! values {
+    ($($t:ty),*) => { $(impl Value for $t { fn digest(self) -> u64 { self as u64 } })* };
+}
+values!(i32, i64, u32, u64, usize, isize, bool);
+
+impl Value for (i32, i32) {
+    fn digest(self) -> u64 {
+        self.0 as u64 ^ ((self.1 as u64) << 32)
+    }
+}
+
+/// Makes a kernel call on the running simulated thread: charges its cost, tries `attempt` until it is done, blocking in
+/// between as it says, and lets the scheduler switch at the end.
+pub(crate) fn sys<T: Value>(
+    name: &'static str,
+    cost: Cost,
+    mut attempt: impl FnMut(&mut Kernel) -> Step<T>,
+) -> Result<T> {
+    let me = thread::me();
+    loop {
+        let (next, done) = thread::with_kernel(|k| {
+            k.begin(cost);
+            if k.end.is_some() {
+                return (super::sched::CARRIER, None);
+            }
+            match attempt(k) {
+                Step::Done(r) => {
+                    k.note(name, r);
+                    let next = k.reschedule();
+                    k.sched.me_mut().resume = super::sched::Resume::First;
+                    (next, Some(r))
+                }
+                Step::Wait(wait) => {
+                    k.block(name, wait);
+                    (k.next_thread(), None)
+                }
+            }
+        });
+        if next != me {
+            thread::switch(me, next);
+        }
+        if let Some(r) = done {
+            return r;
+        }
+    }
+}
+
+/// As [`sys`] for a call that never blocks.
+pub(crate) fn quick<T: Value>(
+    name: &'static str,
+    cost: Cost,
+    mut call: impl FnMut(&mut Kernel) -> Result<T>,
+) -> Result<T> {
+    sys(name, cost, |k| Step::Done(call(k)))
+}
+
+impl Kernel {
+    #[inline]
+    fn note<T: Value>(&mut self, name: &'static str, r: Result<T>) {
+        let value = match r {
+            Ok(v) => v.digest(),
+            Err(e) => (e.0 as u64) | 1 << 63,
+        };
+        self.trace
+            .fold(value ^ (u64::from(self.sched.current) << 48) ^ self.now.rotate_left(20));
+        if self.trace.recording() {
+            let what = match r {
+                Ok(v) => format!("{name} = {}", v.digest() as i64),
+                Err(e) => format!("{name} = {}", e.name()),
+            };
+            let (now, current) = (self.now, self.sched.current);
+            self.trace.push(now, current, what);
+        }
+    }
+
+    /// Whether some thread is blocked, for calls that must not block the only one that can wake it.
+    pub(crate) fn is_blocked(&self, id: u32) -> bool {
+        matches!(self.sched.threads.get(id as usize), Some(t) if matches!(t.state, State::Blocked { .. }))
+    }
+}
+
+/// C's convention for a call that returns a number: -1 and `errno` on failure.
+#[inline]
+pub(crate) fn ret_int(r: Result<i32>) -> c_int {
+    match r {
+        Ok(v) => v,
+        Err(e) => fail(e),
+    }
+}
+
+/// C's convention for a call that returns 0.
+#[inline]
+pub(crate) fn ret_unit(r: Result<()>) -> c_int {
+    ret_int(r.map(|()| 0))
+}
+
+/// C's convention for a call that returns a length.
+#[inline]
+pub(crate) fn ret_size(r: Result<usize>) -> isize {
+    match r {
+        Ok(v) => v as isize,
+        Err(e) => fail(e) as isize,
+    }
+}
+
+/// Stores `errno` and returns -1.
+#[inline]
+pub(crate) fn fail(e: Errno) -> c_int {
+    raw::set_errno(e.0);
+    -1
+}
+
+/// The pthread convention: 0, or the error number itself.
+#[inline]
+pub(crate) fn pthread_result(r: Result<()>) -> c_int {
+    match r {
+        Ok(()) => 0,
+        Err(e) => e.0,
+    }
+}
+
+/// Refuses a call that cannot be simulated: a report line with the backtrace, and `errno`.
+#[cold]
+pub(crate) fn refuse(call: impl Into<String>, errno: Errno, tolerated: bool) -> Errno {
+    let call = call.into();
+    let backtrace = thread::outside_kernel(|| std::backtrace::Backtrace::force_capture().to_string());
+    thread::with_kernel(|k| k.refuse(call, errno, tolerated, backtrace))
+}
+
+/// Nanoseconds of a `timespec`; `EINVAL` if it is out of range.
+///
+/// # Safety
+/// `ts` must point to a readable `timespec`.
+pub(crate) unsafe fn nanoseconds(ts: *const libc::timespec) -> Result<u64> {
+    // SAFETY: the caller vouches for the pointer.
+    let ts = unsafe { &*ts };
+    if ts.tv_sec < 0 || !(0..1_000_000_000).contains(&ts.tv_nsec) {
+        return Err(Errno::EINVAL);
+    }
+    Ok((ts.tv_sec as u64)
+        .saturating_mul(1_000_000_000)
+        .saturating_add(ts.tv_nsec as u64))
+}
+
+/// A `timespec` of so many nanoseconds.
+pub(crate) fn timespec(ns: u64) -> libc::timespec {
+    libc::timespec {
+        tv_sec: (ns / 1_000_000_000) as i64,
+        tv_nsec: (ns % 1_000_000_000) as i64,
+    }
+}
+
+/// Whether a libc call on `fd` belongs to the kernel: a simulated descriptor, on a simulated thread.
+#[inline]
+pub(crate) fn ours(fd: c_int) -> bool {
+    fd >= super::descriptor::FIRST && simulated()
+}

@@ -1,0 +1,285 @@
+//! exit(3), abort(3), getpid(2), uname(2), fork(2), execve(2), posix_spawn(3), and system calls by number.
+//!
+//! Ending the process ends the run. New processes are refused: they would run outside the simulation.
+
+use super::raw::{self, next, real};
+use super::{fail, refuse, simulated};
+use crate::kernel::thread::{self, end_run, outside_kernel};
+use crate::kernel::{End, Errno};
+use std::ffi::{c_char, c_int, c_long, c_void};
+
+/// Defines the ways to end a process: on a simulated thread they end the run, without exit handlers.
+macro_rules! exits {
+    ($($name:ident $c:literal),*) => { $(
+        #[unsafe(no_mangle)]
+        unsafe extern "C" fn $name(code: c_int) -> ! {
+            if simulated() {
+                end_run(End::Exited(code));
+            }
+            next!($c, fn(c_int) -> (), code);
+            raw::exit_now(code)
+        }
+    )* };
+}
+exits!(exit c"exit", _exit c"_exit", _Exit c"_Exit", quick_exit c"quick_exit");
+
+fn aborted() -> ! {
+    let backtrace = outside_kernel(|| std::backtrace::Backtrace::force_capture().to_string());
+    end_run(End::Aborted { backtrace })
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn abort() -> ! {
+    if simulated() {
+        aborted();
+    }
+    next!(c"abort", fn() -> ());
+    raw::exit_now(134)
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn raise(signal: c_int) -> c_int {
+    if !simulated() {
+        return next!(c"raise", fn(c_int) -> c_int, signal);
+    }
+    if signal == libc::SIGABRT {
+        aborted();
+    }
+    fail(refuse(format!("raise({signal})"), Errno::ENOSYS, false))
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn kill(pid: libc::pid_t, signal: c_int) -> c_int {
+    if !simulated() {
+        return real!(SYS_kill, pid, signal) as c_int;
+    }
+    let own = thread::with_kernel(|k| k.host().pid);
+    match (pid, signal) {
+        (p, 0) if p == own => 0,
+        (p, libc::SIGABRT) if p == own => aborted(),
+        (p, libc::SIGKILL) if p == own => end_run(End::Exited(137)),
+        (p, _) if p == own => fail(refuse(format!("kill with signal {signal}"), Errno::ENOSYS, false)),
+        _ => fail(Errno::ESRCH),
+    }
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn getpid() -> libc::pid_t {
+    if !simulated() {
+        return real!(SYS_getpid) as libc::pid_t;
+    }
+    thread::with_kernel(|k| k.host().pid)
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn getppid() -> libc::pid_t {
+    if !simulated() {
+        return real!(SYS_getppid) as libc::pid_t;
+    }
+    1
+}
+
+/// Copies text into a fixed field of a C record.
+fn put(field: &mut [c_char], text: &str) {
+    field.fill(0);
+    let last = field.len() - 1;
+    for (place, byte) in field[..last].iter_mut().zip(text.bytes()) {
+        *place = byte as c_char;
+    }
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn uname(out: *mut libc::utsname) -> c_int {
+    if !simulated() {
+        return real!(SYS_uname, out) as c_int;
+    }
+    let name = thread::with_kernel(|k| k.host().name.clone());
+    // SAFETY: the caller passes a writable record.
+    let out = unsafe { &mut *out };
+    put(&mut out.sysname, "Linux");
+    put(&mut out.nodename, &name);
+    put(&mut out.release, "6.1.0-squall");
+    put(&mut out.version, "#1 simulated");
+    put(&mut out.machine, "x86_64");
+    put(&mut out.domainname, "(none)");
+    0
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn getrlimit(resource: u32, out: *mut libc::rlimit) -> c_int {
+    if !simulated() || resource != libc::RLIMIT_NOFILE {
+        return real!(SYS_getrlimit, resource, out) as c_int;
+    }
+    let limit = thread::with_kernel(|k| k.host().descriptor_limit);
+    // SAFETY: the caller passes a writable record.
+    unsafe {
+        *out = libc::rlimit {
+            rlim_cur: u64::from(limit),
+            rlim_max: u64::from(limit),
+        };
+    }
+    0
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn setrlimit(resource: u32, limit: *const libc::rlimit) -> c_int {
+    if !simulated() {
+        return real!(SYS_setrlimit, resource, limit) as c_int;
+    }
+    if resource != libc::RLIMIT_NOFILE {
+        return fail(refuse(format!("setrlimit {resource}"), Errno::EPERM, true));
+    }
+    // SAFETY: the caller passes a readable record.
+    let wanted = unsafe { (*limit).rlim_cur };
+    thread::with_kernel(|k| {
+        let host = usize::from(k.host_id());
+        k.hosts[host].descriptor_limit = u32::try_from(wanted).unwrap_or(u32::MAX);
+    });
+    0
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn fork() -> libc::pid_t {
+    if !simulated() {
+        return next!(c"fork", fn() -> libc::pid_t);
+    }
+    fail(refuse("fork", Errno::ENOSYS, false))
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn system(command: *const c_char) -> c_int {
+    if !simulated() {
+        return next!(c"system", fn(*const c_char) -> c_int, command);
+    }
+    fail(refuse("system", Errno::ENOSYS, false))
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn popen(command: *const c_char, mode: *const c_char) -> *mut c_void {
+    if !simulated() {
+        return next!(c"popen", fn(*const c_char, *const c_char) -> *mut c_void, command, mode);
+    }
+    fail(refuse("popen", Errno::ENOSYS, false));
+    std::ptr::null_mut()
+}
+
+type Strings = *const *const c_char;
+
+/// Defines the functions of posix_spawn(3): they return the error number.
+macro_rules! spawns {
+    ($($name:ident $c:literal),*) => { $(
+        #[unsafe(no_mangle)]
+        unsafe extern "C" fn $name(
+            pid: *mut libc::pid_t, path: *const c_char, actions: *const c_void, attr: *const c_void,
+            argv: Strings, envp: Strings,
+        ) -> c_int {
+            if !simulated() {
+                return next!($c,
+                    fn(*mut libc::pid_t, *const c_char, *const c_void, *const c_void, Strings, Strings) -> c_int,
+                    pid, path, actions, attr, argv, envp);
+            }
+            refuse(stringify!($name), Errno::ENOSYS, false).0
+        }
+    )* };
+}
+spawns!(posix_spawn c"posix_spawn", posix_spawnp c"posix_spawnp");
+
+/// Defines the exec functions that take their arguments as arrays.
+macro_rules! execs {
+    ($($name:ident $c:literal ($($arg:ident: $t:ty),*);)*) => { $(
+        #[unsafe(no_mangle)]
+        unsafe extern "C" fn $name($($arg: $t),*) -> c_int {
+            if !simulated() {
+                return next!($c, fn($($t),*) -> c_int $(, $arg)*);
+            }
+            fail(refuse(stringify!($name), Errno::ENOSYS, false))
+        }
+    )* };
+}
+execs! {
+    execve c"execve" (path: *const c_char, argv: Strings, envp: Strings);
+    execv c"execv" (path: *const c_char, argv: Strings);
+    execvp c"execvp" (path: *const c_char, argv: Strings);
+    fexecve c"fexecve" (fd: c_int, argv: Strings, envp: Strings);
+}
+
+/// A system call that a simulated thread makes by number: simulated here, passed through, or `None` for a number that is
+/// to be refused.
+///
+/// # Safety
+/// The arguments must satisfy the contract of the call with this number.
+pub(super) unsafe fn by_number(n: c_long, a: [usize; 6]) -> Option<c_long> {
+    /// Calls the function of this crate that has a libc name.
+    macro_rules! forward {
+        ($f:ident($($t:ty),*)) => {{
+            #[allow(unused_mut)]
+            let mut i = 0;
+            // SAFETY: the caller vouches for the arguments; each is passed as the call's own type.
+            let r = unsafe { libc::$f($({ i += 1; a[i - 1] as $t }),*) };
+            let _ = i;
+            Some(r as c_long)
+        }};
+    }
+    match n {
+        libc::SYS_getrandom => forward!(getrandom(*mut c_void, usize, u32)),
+        libc::SYS_clock_gettime => forward!(clock_gettime(c_int, *mut libc::timespec)),
+        libc::SYS_gettimeofday => forward!(gettimeofday(*mut libc::timeval, *mut libc::timezone)),
+        libc::SYS_nanosleep => forward!(nanosleep(*const libc::timespec, *mut libc::timespec)),
+        libc::SYS_sched_yield => forward!(sched_yield()),
+        libc::SYS_gettid => Some(c_long::from(super::pthread::thread_id())),
+        libc::SYS_getpid => forward!(getpid()),
+        libc::SYS_read => forward!(read(c_int, *mut c_void, usize)),
+        libc::SYS_write => forward!(write(c_int, *const c_void, usize)),
+        libc::SYS_close => forward!(close(c_int)),
+        libc::SYS_eventfd2 => forward!(eventfd(u32, c_int)),
+        libc::SYS_epoll_create1 => forward!(epoll_create1(c_int)),
+        libc::SYS_epoll_ctl => forward!(epoll_ctl(c_int, c_int, c_int, *mut libc::epoll_event)),
+        libc::SYS_epoll_wait => forward!(epoll_wait(c_int, *mut libc::epoll_event, c_int, c_int)),
+        libc::SYS_timerfd_create => forward!(timerfd_create(c_int, c_int)),
+        libc::SYS_accept4 => {
+            forward!(accept4(c_int, *mut libc::sockaddr, *mut libc::socklen_t, c_int))
+        }
+        libc::SYS_recvmsg => forward!(recvmsg(c_int, *mut libc::msghdr, c_int)),
+        libc::SYS_sendmsg => forward!(sendmsg(c_int, *const libc::msghdr, c_int)),
+        libc::SYS_statx => forward!(statx(c_int, *const c_char, c_int, u32, *mut libc::statx)),
+        libc::SYS_copy_file_range if super::ours(a[0] as c_int) || super::ours(a[2] as c_int) => {
+            Some(c_long::from(fail(Errno::EINVAL)))
+        }
+        libc::SYS_exit_group | libc::SYS_exit => end_run(End::Exited(a[0] as c_int)),
+        libc::SYS_tgkill if a[2] as c_int == libc::SIGABRT => aborted(),
+        // No barrier command is offered: 0 is the answer to a query on a kernel without any.
+        libc::SYS_membarrier if a[0] == 0 => Some(0),
+        // These concern memory and real files alone.
+        libc::SYS_mmap
+        | libc::SYS_munmap
+        | libc::SYS_mprotect
+        | libc::SYS_madvise
+        | libc::SYS_mremap
+        | libc::SYS_mlock
+        | libc::SYS_munlock
+        | libc::SYS_msync
+        | libc::SYS_memfd_create
+        | libc::SYS_get_mempolicy
+        | libc::SYS_mbind
+        | libc::SYS_openat
+        | libc::SYS_openat2
+        | libc::SYS_renameat2
+        | libc::SYS_getdents64
+        | libc::SYS_fstat
+        | libc::SYS_newfstatat
+        | libc::SYS_faccessat
+        | libc::SYS_faccessat2
+        | libc::SYS_copy_file_range
+        | libc::SYS_fallocate
+        | libc::SYS_fadvise64
+        | libc::SYS_getuid
+        | libc::SYS_geteuid
+        | libc::SYS_getgid
+        | libc::SYS_getegid
+        | libc::SYS_getcwd => {
+            // SAFETY: the caller vouches for the arguments.
+            Some(raw::c_result(unsafe { raw::call6(n, a) }) as c_long)
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,1 @@
+//! The doors to the real operating system for `run`.

@@ -1,0 +1,52 @@
+//! Simulated hosts: a name, addresses, a wall clock of their own, a number of processors, a limit on descriptors.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// The wall clock of a host starts here: 2024-01-01T00:00:00Z, in seconds since the epoch.
+pub(crate) const EPOCH_SECONDS: u64 = 1_704_067_200;
+
+/// What the monotonic clock shows when a run begins, in nanoseconds: not zero, because programs subtract from it.
+pub(crate) const BOOT_NS: u64 = 3_600_000_000_000;
+
+/// One simulated host.
+#[derive(Clone, Debug)]
+pub(crate) struct Host {
+    pub(crate) name: String,
+    pub(crate) v4: Ipv4Addr,
+    pub(crate) v6: Ipv6Addr,
+    pub(crate) pid: i32,
+    pub(crate) cpus: u32,
+    /// Added to the wall clock, in nanoseconds.
+    pub(crate) wall_offset: i64,
+    /// The most simulated descriptors that may be open at once.
+    pub(crate) descriptor_limit: u32,
+    pub(crate) descriptors: u32,
+}
+
+impl Host {
+    /// Host number `index`: 10.0.x.y and fd00::x:y, counted from 10.0.0.1.
+    pub(crate) fn new(index: u16, name: &str, cpus: u32, descriptor_limit: u32) -> Host {
+        let n = u32::from(index) + 1;
+        Host {
+            name: name.to_owned(),
+            v4: Ipv4Addr::from(0x0a00_0000 | n),
+            v6: Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, (n >> 16) as u16, n as u16),
+            pid: 1000 + i32::from(index) * 1000,
+            cpus,
+            wall_offset: 0,
+            descriptor_limit,
+            descriptors: 0,
+        }
+    }
+
+    /// Whether packets to `ip` stay on this host.
+    pub(crate) fn is_local(&self, ip: IpAddr) -> bool {
+        match ip {
+            IpAddr::V4(a) => a.is_loopback() || a == self.v4 || a.is_unspecified(),
+            IpAddr::V6(a) => match a.to_ipv4_mapped() {
+                Some(a) => self.is_local(IpAddr::V4(a)),
+                None => a.is_loopback() || a == self.v6 || a.is_unspecified(),
+            },
+        }
+    }
+}

@@ -1,0 +1,42 @@
+//! The deterministic kernel: threads, time, descriptors and packets of a simulated world, inside the test process.
+//!
+//! `abi` decodes the libc calls of simulated threads and calls the kernel; the kernel decides nothing at random but asks
+//! its [`Oracle`]. It knows nothing of tokio and nothing of tests. All of it is safe code on `&mut Kernel`, except `abi`
+//! (the C boundary) and `thread` (the stack switch). Kernel state is touched only by the thread that runs, so it needs no
+//! lock, and kernel code never waits: it says who goes on, and `thread` switches there.
+//!
+//! The kernel exists on x86-64 Linux with glibc. Elsewhere only its vocabulary is compiled.
+
+mod errno;
+mod oracle;
+mod outcome;
+mod trace;
+
+/// Declares what exists only where the kernel does.
+macro_rules! on_supported_platforms {
+    ($($item:item)*) => { $(
+        #[cfg(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu"))]
+        $item
+    )* };
+}
+
+on_supported_platforms! {
+    pub(crate) mod abi;
+    pub(crate) mod descriptor;
+    mod entropy;
+    mod events;
+    pub(crate) mod futex;
+    pub(crate) mod host;
+    pub(crate) mod net;
+    pub(crate) mod sched;
+    pub(crate) mod thread;
+    mod world;
+
+    pub use thread::{draw, image, in_kernel, in_simulation, now, prewarm, simulate};
+    pub(crate) use world::{Cost, Kernel, Step};
+}
+
+pub use errno::{Errno, Result};
+pub use oracle::{Domain, Oracle, Pick};
+pub use outcome::{Config, End, Outcome, Refused, Sink, ThreadReport};
+pub use trace::Event;

@@ -1,0 +1,135 @@
+//! What goes into a run and what comes out of it: [`Config`], [`Outcome`], [`End`]. Used by `run`, which turns an outcome
+//! into a verdict.
+
+use super::Errno;
+use super::trace::Event;
+use serde::{Deserialize, Serialize};
+use std::sync::atomic::AtomicU64;
+
+/// Receives what simulated threads write to descriptors 1 and 2.
+pub type Sink = Box<dyn FnMut(i32, &[u8]) + Send>;
+
+/// The settings of one run.
+pub struct Config {
+    /// Simulated processors of the test's host. Default 4.
+    pub cpus: u32,
+    /// Virtual nanoseconds after which the run ends with [`End::TimeLimit`]. Default 24 hours.
+    pub max_virtual: u64,
+    /// Kernel entries after which the run ends with [`End::StepLimit`]. Default 50 million.
+    pub max_steps: u64,
+    /// Kernel entries in a row without progress, and with nothing pending, that make an [`End::Livelock`]. Default 200,000.
+    pub livelock_after: u64,
+    /// Simulated descriptors that a host may have open. Default 1024.
+    pub descriptors: u32,
+    /// One OS thread for each simulated thread instead of contexts. Default: only where contexts are not possible.
+    pub os_threads: bool,
+    /// Record the text of every event.
+    pub trace: bool,
+    /// The index of the event whose backtrace is wanted.
+    pub backtrace_at: Option<u64>,
+    /// Capture backtraces of blocked threads when the run does not end by itself.
+    pub backtraces: bool,
+    /// Where the kernel stores its step count, for a watchdog in another process.
+    pub progress: Option<&'static AtomicU64>,
+    /// Where output goes; `None` writes for real.
+    pub sink: Option<Sink>,
+}
+
+impl Default for Config {
+    fn default() -> Config {
+        Config {
+            cpus: 4,
+            max_virtual: 24 * 3600 * 1_000_000_000,
+            max_steps: 50_000_000,
+            livelock_after: 200_000,
+            descriptors: 1024,
+            os_threads: false,
+            trace: false,
+            backtrace_at: None,
+            backtraces: false,
+            progress: None,
+            sink: None,
+        }
+    }
+}
+
+/// How a run ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum End {
+    /// The body returned.
+    Returned,
+    /// Some thread called `exit`.
+    Exited(i32),
+    /// Some thread called `abort`.
+    Aborted {
+        /// Where.
+        backtrace: String,
+    },
+    /// No thread can run and nothing is pending.
+    Deadlock(Vec<ThreadReport>),
+    /// Threads run without doing anything.
+    Livelock(Vec<ThreadReport>),
+    /// The virtual time limit was reached.
+    TimeLimit(Vec<ThreadReport>),
+    /// The step limit was reached.
+    StepLimit(Vec<ThreadReport>),
+}
+
+/// What a thread was doing when the run ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ThreadReport {
+    /// Its number, in order of birth; 0 runs the body.
+    pub id: u32,
+    /// Its name.
+    pub name: String,
+    /// Its host.
+    pub host: String,
+    /// The call that it is blocked in, or `runnable`.
+    pub call: String,
+    /// What it waits for.
+    pub waits_for: String,
+    /// Where it is, if asked for.
+    pub backtrace: Option<String>,
+}
+
+/// A call that the kernel does not simulate and did not let through.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refused {
+    /// The call.
+    pub call: String,
+    /// What it returned.
+    pub errno: Errno,
+    /// The host that made it.
+    pub host: String,
+    /// The thread that made it.
+    pub thread: String,
+    /// Where.
+    pub backtrace: String,
+    /// Programs are known to go on without it (`io_uring_setup`, say).
+    pub tolerated: bool,
+}
+
+/// The result of one run.
+#[derive(Debug)]
+pub struct Outcome {
+    /// How it ended.
+    pub end: End,
+    /// The digest of everything that happened.
+    pub digest: u64,
+    /// Kernel entries.
+    pub steps: u64,
+    /// Switches between threads.
+    pub switches: u64,
+    /// Virtual nanoseconds that passed.
+    pub virtual_ns: u64,
+    /// Threads that were still alive, the body's own left out.
+    pub threads_left: Vec<ThreadReport>,
+    /// Refused calls.
+    pub refused: Vec<Refused>,
+    /// The record, if asked for.
+    pub trace: Option<Vec<Event>>,
+    /// The backtrace at `Config::backtrace_at`.
+    pub backtrace: Option<String>,
+    /// The most simulated threads that were alive at once.
+    pub contexts: u32,
+}

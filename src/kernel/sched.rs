@@ -1,0 +1,329 @@
+//! Simulated threads and the choice of who goes on.
+//!
+//! Exactly one thread runs at a time. The others are runnable, blocked on a [`Wait`], or done. `abi` calls in here at each
+//! kernel entry; the machine in `thread` carries out the switches that are decided here.
+
+use super::descriptor::ObjectId;
+use super::events::Event;
+use super::oracle::Pick;
+use super::{End, Kernel};
+
+/// Stands for "no simulated thread: the carrier, which owns the run, goes on".
+pub(crate) const CARRIER: u32 = u32::MAX;
+
+/// What a blocked thread waits for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum On {
+    /// The clock alone.
+    Clock,
+    /// A change of one object.
+    Object(ObjectId),
+    /// A change of any of these objects.
+    Objects(Vec<ObjectId>),
+    /// A wake on a word of memory, see [`super::futex`].
+    Word(Word),
+    /// The end of another thread.
+    Join(u32),
+}
+
+/// An address that threads wait on, told apart by what kind of object lives there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Word {
+    pub(crate) space: Space,
+    pub(crate) address: usize,
+}
+
+/// The kinds of memory words that can be waited on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Space {
+    Futex,
+    Mutex,
+    Condvar,
+    RwLock,
+    Semaphore,
+    Once,
+    Barrier,
+}
+
+/// A thread gives up the processor until something happens or `until` (virtual nanoseconds) is reached.
+#[derive(Clone, Debug)]
+pub(crate) struct Wait {
+    pub(crate) on: On,
+    pub(crate) until: Option<u64>,
+}
+
+/// Why a blocked thread goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Resume {
+    /// It has not blocked yet in this call.
+    First,
+    /// What it waited for happened, or may have.
+    Woken,
+    /// Its deadline passed.
+    TimedOut,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum State {
+    Runnable,
+    Blocked { call: &'static str, wait: Wait },
+    Done,
+}
+
+/// A thread's name as Linux keeps it: at most fifteen bytes and a zero.
+pub(crate) type ThreadName = [u8; 16];
+
+/// One simulated thread.
+#[derive(Debug)]
+pub(crate) struct Thread {
+    pub(crate) host: u16,
+    pub(crate) name: ThreadName,
+    pub(crate) state: State,
+    pub(crate) resume: Resume,
+    /// Counts the times it blocked; a deadline event that carries an older count is outdated.
+    pub(crate) generation: u32,
+    /// Which of the machine's slots carries it.
+    pub(crate) slot: usize,
+    pub(crate) detached: bool,
+    /// Who is blocked in `pthread_join` on it.
+    pub(crate) joiner: Option<u32>,
+    /// What its start routine returned, once it is done.
+    pub(crate) result: usize,
+}
+
+/// All threads of a run.
+#[derive(Default)]
+pub(crate) struct Sched {
+    pub(crate) threads: Vec<Thread>,
+    /// In the order in which they became runnable; the running thread is among them.
+    runnable: Vec<u32>,
+    pub(crate) current: u32,
+    /// The present kernel entry is a scheduling point.
+    pub(crate) point: bool,
+    /// Threads that are not done.
+    pub(crate) alive: u32,
+    /// The largest value of `alive` so far.
+    pub(crate) peak: u32,
+}
+
+impl Sched {
+    pub(crate) fn clear(&mut self) {
+        self.threads.clear();
+        self.runnable.clear();
+        self.current = CARRIER;
+        self.point = false;
+        self.alive = 0;
+        self.peak = 0;
+    }
+
+    /// The thread that runs.
+    pub(crate) fn me(&self) -> &Thread {
+        &self.threads[self.current as usize]
+    }
+
+    /// The thread that runs, to change.
+    pub(crate) fn me_mut(&mut self) -> &mut Thread {
+        &mut self.threads[self.current as usize]
+    }
+
+    /// Whether any other thread could run now.
+    pub(crate) fn others_runnable(&self) -> bool {
+        self.runnable.len() > 1
+    }
+}
+
+/// Copies a name, cut to fifteen bytes at a character boundary.
+pub(crate) fn thread_name(name: &str) -> ThreadName {
+    let mut out = [0; 16];
+    let mut end = name.len().min(15);
+    while !name.is_char_boundary(end) {
+        end -= 1;
+    }
+    out[..end].copy_from_slice(&name.as_bytes()[..end]);
+    out
+}
+
+/// A name as text.
+pub(crate) fn name_text(name: &ThreadName) -> String {
+    let end = name.iter().position(|b| *b == 0).unwrap_or(name.len());
+    String::from_utf8_lossy(&name[..end]).into_owned()
+}
+
+impl Kernel {
+    /// Adds a runnable thread on `host`, carried by `slot`.
+    pub(crate) fn add_thread(&mut self, host: u16, name: ThreadName, slot: usize) -> u32 {
+        let id = self.sched.threads.len() as u32;
+        self.sched.threads.push(Thread {
+            host,
+            name,
+            state: State::Runnable,
+            resume: Resume::First,
+            generation: 0,
+            slot,
+            detached: false,
+            joiner: None,
+            result: 0,
+        });
+        self.sched.runnable.push(id);
+        self.sched.alive += 1;
+        self.sched.peak = self.sched.peak.max(self.sched.alive);
+        self.sched.point = true;
+        self.progress();
+        id
+    }
+
+    /// The running thread is over; whoever joins it goes on.
+    pub(crate) fn exit_thread(&mut self, result: usize) {
+        let id = self.sched.current;
+        let me = self.sched.me_mut();
+        me.state = State::Done;
+        me.result = result;
+        self.sched.alive -= 1;
+        self.sched.runnable.retain(|t| *t != id);
+        if let Some(joiner) = self.sched.threads[id as usize].joiner.take() {
+            self.wake(joiner, Resume::Woken);
+        }
+        self.progress();
+    }
+
+    /// The running thread blocks in `call`.
+    pub(crate) fn block(&mut self, call: &'static str, wait: Wait) {
+        let id = self.sched.current;
+        match &wait.on {
+            On::Object(object) => self.watch(*object, id),
+            On::Objects(objects) => {
+                for object in objects {
+                    self.watch(*object, id);
+                }
+            }
+            On::Clock | On::Word(_) | On::Join(_) => {}
+        }
+        let me = &mut self.sched.threads[id as usize];
+        me.generation = me.generation.wrapping_add(1);
+        if let Some(at) = wait.until {
+            let generation = me.generation;
+            self.events.push(
+                at,
+                Event::Deadline {
+                    thread: id,
+                    generation,
+                },
+            );
+        }
+        me.state = State::Blocked { call, wait };
+        self.sched.runnable.retain(|t| *t != id);
+    }
+
+    /// Lets a blocked thread go on. Does nothing to one that is not blocked.
+    pub(crate) fn wake(&mut self, id: u32, resume: Resume) {
+        let thread = &mut self.sched.threads[id as usize];
+        if !matches!(thread.state, State::Blocked { .. }) {
+            return;
+        }
+        let State::Blocked { wait, .. } = std::mem::replace(&mut thread.state, State::Runnable) else {
+            return;
+        };
+        let Wait { on, until } = wait;
+        thread.resume = resume;
+        self.sched.runnable.push(id);
+        self.sched.point = true;
+        self.progress();
+        match on {
+            On::Object(object) => self.unwatch(object, id),
+            On::Objects(objects) => {
+                for object in objects {
+                    self.unwatch(object, id);
+                }
+            }
+            On::Word(_) => self.futexes.forget(id),
+            On::Clock | On::Join(_) => {}
+        }
+        if until.is_some() && resume != Resume::TimedOut && self.events.stale() {
+            self.sweep_events();
+        }
+    }
+
+    /// A deadline event fired.
+    pub(crate) fn deadline(&mut self, id: u32, generation: u32) {
+        match self.sched.threads.get(id as usize) {
+            Some(t)
+                if t.generation == generation && matches!(t.state, State::Blocked { .. }) =>
+            {
+                self.wake(id, Resume::TimedOut);
+            }
+            _ => self.events.popped_stale(),
+        }
+    }
+
+    /// After a call that did not block: who goes on. Consumes the scheduling point.
+    #[inline]
+    pub(crate) fn reschedule(&mut self) -> u32 {
+        if self.end.is_some() {
+            return CARRIER;
+        }
+        if !std::mem::take(&mut self.sched.point) || self.sched.runnable.len() == 1 {
+            return self.sched.current;
+        }
+        self.choose()
+    }
+
+    /// After the running thread blocked or ended: who goes on. Moves the clock to the next event while nobody can.
+    pub(crate) fn next_thread(&mut self) -> u32 {
+        self.sched.point = false;
+        while self.sched.runnable.is_empty() {
+            if self.end.is_some() {
+                return CARRIER;
+            }
+            let at = self.events.next_at();
+            if at == u64::MAX {
+                self.finish(End::Deadlock(Vec::new()));
+                return CARRIER;
+            }
+            self.now = self.now.max(at);
+            if self.now > self.limits.virtual_ns {
+                self.finish(End::TimeLimit(Vec::new()));
+                return CARRIER;
+            }
+            self.fire_due();
+        }
+        if self.end.is_some() {
+            return CARRIER;
+        }
+        self.choose()
+    }
+
+    fn choose(&mut self) -> u32 {
+        let runnable = &self.sched.runnable;
+        if let [only] = runnable[..] {
+            return only;
+        }
+        let current = runnable.iter().position(|t| *t == self.sched.current);
+        let i = self.oracle.pick(Pick {
+            runnable,
+            current,
+            now: self.now,
+        });
+        let Some(&next) = runnable.get(i) else {
+            panic!("squall bug: the oracle picked {i} of {}", runnable.len());
+        };
+        self.trace.fold(u64::from(next) ^ (self.now << 16));
+        if self.trace.recording() {
+            let who = self.thread_label(next);
+            let (now, current) = (self.now, self.sched.current);
+            self.trace.push(now, current, format!("switch to {who}"));
+        }
+        next
+    }
+
+    fn sweep_events(&mut self) {
+        let threads = &self.sched.threads;
+        let objects = &self.objects;
+        self.events.sweep(|event| match event {
+            Event::Deadline { thread, generation } => threads.get(*thread as usize).is_some_and(|t| {
+                t.generation == *generation && matches!(t.state, State::Blocked { .. })
+            }),
+            Event::Timer { object, generation } => objects.timer_is_live(*object, *generation),
+            Event::Net(_) => true,
+        });
+    }
+}

@@ -1,0 +1,319 @@
+//! [`Kernel`]: the state of one simulated world, the clock, and what happens at each kernel entry. Used by every other file
+//! of the kernel, each of which adds the methods of its own subject.
+
+use super::descriptor::Objects;
+use super::events::{self, Events};
+use super::futex::Futexes;
+use super::host::{self, Host};
+use super::net::Net;
+use super::sched::{self, Sched, State};
+use super::trace::Trace;
+use super::{Config, Domain, End, Errno, Oracle, Pick, Refused, Result, ThreadReport};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// What a kernel call does to the thread that makes it.
+#[derive(Debug)]
+pub(crate) enum Step<T> {
+    /// It returns.
+    Done(Result<T>),
+    /// It blocks; the call is tried again when the thread goes on.
+    Wait(sched::Wait),
+}
+
+impl<T> From<Result<T>> for Step<T> {
+    fn from(r: Result<T>) -> Step<T> {
+        Step::Done(r)
+    }
+}
+
+/// What a kernel entry costs: a base and the width of a uniform range above it, in virtual nanoseconds.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Cost {
+    base: u32,
+    spread: u32,
+}
+
+impl Cost {
+    /// Reading a clock: the vDSO's price.
+    pub(crate) const CLOCK: Cost = Cost {
+        base: 15,
+        spread: 64,
+    };
+    /// A system call.
+    pub(crate) const CALL: Cost = Cost {
+        base: 100,
+        spread: 1024,
+    };
+}
+
+pub(crate) struct Limits {
+    pub(crate) virtual_ns: u64,
+    steps: u64,
+    livelock_after: u64,
+}
+
+/// The simulated world of one run.
+pub(crate) struct Kernel {
+    pub(crate) oracle: Box<dyn Oracle>,
+    /// Virtual nanoseconds since the start of the run.
+    pub(crate) now: u64,
+    pub(crate) sched: Sched,
+    pub(crate) events: Events,
+    pub(crate) futexes: Futexes,
+    pub(crate) objects: Objects,
+    pub(crate) net: Net,
+    pub(crate) hosts: Vec<Host>,
+    pub(crate) trace: Trace,
+    pub(crate) end: Option<End>,
+    pub(crate) refused: Vec<Refused>,
+    pub(crate) steps: u64,
+    pub(crate) switches: u64,
+    pub(crate) cpus: u32,
+    pub(crate) descriptors: u32,
+    /// Signal handlers that the program installed.
+    pub(crate) handlers: Vec<(i32, libc::sigaction)>,
+    idle: u64,
+    pub(crate) limits: Limits,
+    progress: Option<&'static AtomicU64>,
+}
+
+/// An oracle for a kernel that runs nothing.
+struct NoOracle;
+impl Oracle for NoOracle {
+    fn pick(&mut self, _: Pick<'_>) -> usize {
+        panic!("squall bug: a decision outside a run")
+    }
+    fn below(&mut self, _: Domain, _: u64) -> u64 {
+        panic!("squall bug: a decision outside a run")
+    }
+    fn fill(&mut self, _: Domain, _: &mut [u8]) {
+        panic!("squall bug: a decision outside a run")
+    }
+}
+
+/// After so many kernel entries without progress the clock begins to run faster, so that a program that spins until some
+/// time arrives there.
+const PATIENCE: u64 = 16_384;
+
+impl Kernel {
+    pub(crate) fn new() -> Kernel {
+        Kernel {
+            oracle: Box::new(NoOracle),
+            now: 0,
+            sched: Sched::default(),
+            events: Events::default(),
+            futexes: Futexes::default(),
+            objects: Objects::default(),
+            net: Net::default(),
+            hosts: Vec::new(),
+            trace: Trace::new(),
+            end: None,
+            refused: Vec::new(),
+            steps: 0,
+            switches: 0,
+            cpus: 1,
+            descriptors: 0,
+            handlers: Vec::new(),
+            idle: 0,
+            limits: Limits {
+                virtual_ns: 0,
+                steps: 0,
+                livelock_after: 0,
+            },
+            progress: None,
+        }
+    }
+
+    /// Makes a pristine world for one run.
+    pub(crate) fn reset(&mut self, config: &Config, oracle: Box<dyn Oracle>) {
+        self.oracle = oracle;
+        self.now = 0;
+        self.sched.clear();
+        self.events.clear();
+        self.futexes.clear();
+        self.objects.clear();
+        self.net.clear();
+        self.hosts.clear();
+        self.hosts
+            .push(Host::new(0, "test", config.cpus, config.descriptors));
+        self.trace.reset(config.trace, config.backtrace_at);
+        self.end = None;
+        self.refused.clear();
+        self.steps = 0;
+        self.switches = 0;
+        self.cpus = config.cpus;
+        self.descriptors = config.descriptors;
+        self.handlers.clear();
+        self.idle = 0;
+        self.limits = Limits {
+            virtual_ns: config.max_virtual,
+            steps: config.max_steps,
+            livelock_after: config.livelock_after,
+        };
+        self.progress = config.progress;
+    }
+
+    /// Takes the oracle back at the end of a run.
+    pub(crate) fn take_oracle(&mut self) -> Box<dyn Oracle> {
+        std::mem::replace(&mut self.oracle, Box::new(NoOracle))
+    }
+
+    /// Each kernel entry begins here: it takes time, and what has become due happens first.
+    #[inline]
+    pub(crate) fn begin(&mut self, cost: Cost) {
+        self.steps += 1;
+        self.idle += 1;
+        if let Some(progress) = self.progress {
+            progress.store(self.steps, Ordering::Relaxed);
+        }
+        self.now += u64::from(cost.base) + self.oracle.below(Domain::Time, u64::from(cost.spread));
+        if self.idle > PATIENCE {
+            self.impatient(cost);
+        }
+        if self.now >= self.events.next_at() {
+            self.fire_due();
+        }
+        if self.steps >= self.limits.steps {
+            self.finish(End::StepLimit(Vec::new()));
+        }
+    }
+
+    #[cold]
+    fn impatient(&mut self, cost: Cost) {
+        let doublings = ((self.idle - PATIENCE) / 4096).min(30);
+        let jump = (u64::from(cost.base) << doublings).min(1_000_000_000);
+        // Never past the next event: what it starts must not happen late.
+        let next = self.events.next_at();
+        self.now = if next > self.now {
+            (self.now + jump).min(next)
+        } else {
+            self.now
+        };
+        if self.now > self.limits.virtual_ns {
+            self.finish(End::TimeLimit(Vec::new()));
+        } else if self.idle > self.limits.livelock_after && next == u64::MAX {
+            self.finish(End::Livelock(Vec::new()));
+        }
+    }
+
+    /// Something happened that a livelocked program would not do.
+    #[inline]
+    pub(crate) fn progress(&mut self) {
+        self.idle = 0;
+    }
+
+    /// Fires every event that is due.
+    pub(crate) fn fire_due(&mut self) {
+        while let Some(event) = self.events.pop_due(self.now) {
+            match event {
+                events::Event::Deadline { thread, generation } => self.deadline(thread, generation),
+                events::Event::Timer { object, generation } => {
+                    self.timer_expired(object, generation);
+                }
+                events::Event::Net(event) => self.net_event(event),
+            }
+        }
+    }
+
+    /// Ends the run. The first end counts.
+    pub(crate) fn finish(&mut self, end: End) {
+        if self.end.is_none() {
+            self.end = Some(end);
+        }
+    }
+
+    /// The host of the running thread.
+    pub(crate) fn host(&self) -> &Host {
+        &self.hosts[usize::from(self.sched.me().host)]
+    }
+
+    /// The number of the running thread's host.
+    pub(crate) fn host_id(&self) -> u16 {
+        self.sched.me().host
+    }
+
+    /// A thread as a person names it.
+    pub(crate) fn thread_label(&self, id: u32) -> String {
+        match self.sched.threads.get(id as usize) {
+            Some(t) => format!("{}#{id}", sched::name_text(&t.name)),
+            None => "carrier".to_owned(),
+        }
+    }
+
+    /// The monotonic clock, in nanoseconds.
+    pub(crate) fn monotonic(&self) -> u64 {
+        host::BOOT_NS + self.now
+    }
+
+    /// The wall clock of the running thread's host, in nanoseconds since the epoch.
+    pub(crate) fn realtime(&self) -> u64 {
+        (host::EPOCH_SECONDS * 1_000_000_000 + self.now).saturating_add_signed(self.host().wall_offset)
+    }
+
+    /// What each living thread does, for a verdict.
+    pub(crate) fn report_threads(&self) -> Vec<ThreadReport> {
+        let mut out = Vec::new();
+        for (id, t) in self.sched.threads.iter().enumerate() {
+            let (call, waits_for) = match &t.state {
+                State::Done => continue,
+                State::Runnable => ("runnable".to_owned(), String::new()),
+                State::Blocked { call, wait } => ((*call).to_owned(), self.wait_text(wait)),
+            };
+            out.push(ThreadReport {
+                id: id as u32,
+                name: sched::name_text(&t.name),
+                host: self.hosts[usize::from(t.host)].name.clone(),
+                call,
+                waits_for,
+                backtrace: None,
+            });
+        }
+        out
+    }
+
+    fn wait_text(&self, wait: &sched::Wait) -> String {
+        let what = match &wait.on {
+            sched::On::Clock => "the clock".to_owned(),
+            sched::On::Object(o) => self.object_text(*o),
+            sched::On::Objects(all) => {
+                let all: Vec<String> = all.iter().map(|o| self.object_text(*o)).collect();
+                format!("any of {}", all.join(", "))
+            }
+            sched::On::Word(w) => match w.space {
+                sched::Space::Futex => "a wake (lock, condition variable, channel or park)".to_owned(),
+                sched::Space::Mutex => "a pthread mutex".to_owned(),
+                sched::Space::Condvar => "a pthread condition variable".to_owned(),
+                sched::Space::RwLock => "a pthread read-write lock".to_owned(),
+                sched::Space::Semaphore => "a semaphore".to_owned(),
+                sched::Space::Once => "a pthread_once routine".to_owned(),
+                sched::Space::Barrier => "a pthread barrier".to_owned(),
+            },
+            sched::On::Join(t) => format!("the end of thread {}", self.thread_label(*t)),
+        };
+        match wait.until {
+            Some(at) => format!("{what}, until {:.6} s", at as f64 / 1e9),
+            None => what,
+        }
+    }
+
+    /// Notes a call that the kernel refuses, once per call and backtrace.
+    pub(crate) fn refuse(&mut self, call: String, errno: Errno, tolerated: bool, backtrace: String) -> Errno {
+        let me = self.sched.me();
+        let entry = Refused {
+            call,
+            errno,
+            host: self.hosts[usize::from(me.host)].name.clone(),
+            thread: sched::name_text(&me.name),
+            backtrace,
+            tolerated,
+        };
+        if !self
+            .refused
+            .iter()
+            .any(|r| r.call == entry.call && r.backtrace == entry.backtrace)
+        {
+            self.refused.push(entry);
+        }
+        errno
+    }
+}

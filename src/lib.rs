@@ -1,0 +1,4 @@
+//! Squall: deterministic concurrency testing for async Rust.
+
+#[doc(hidden)]
+pub mod kernel;
