@@ -2,3 +2,6 @@
 
 #[doc(hidden)]
 pub mod kernel;
+
+mod sim;
+pub use sim::{Host, HostOutcome, Sim};

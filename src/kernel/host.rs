@@ -1,5 +1,6 @@
 //! Simulated hosts: a name, addresses, a wall clock of their own, a number of processors, a limit on descriptors.
 
+use super::Kernel;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// The wall clock of a host starts here: 2024-01-01T00:00:00Z, in seconds since the epoch.
@@ -48,5 +49,18 @@ impl Host {
                 None => a.is_loopback() || a == self.v6 || a.is_unspecified(),
             },
         }
+    }
+}
+
+impl Kernel {
+    /// Adds a host; `None` if the name is taken or the limit of 65,535 hosts is reached.
+    pub(crate) fn add_host(&mut self, name: &str) -> Option<u16> {
+        let id = u16::try_from(self.hosts.len()).ok()?;
+        if self.hosts.iter().any(|h| h.name == name) {
+            return None;
+        }
+        let host = Host::new(id, name, self.cpus, self.descriptors);
+        self.hosts.push(host);
+        Some(id)
     }
 }

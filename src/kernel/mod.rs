@@ -32,7 +32,9 @@ on_supported_platforms! {
     pub(crate) mod thread;
     mod world;
 
-    pub use thread::{draw, image, in_kernel, in_simulation, now, prewarm, simulate};
+    pub use thread::{
+        HostInfo, add_host, draw, fail_host, fault, hosts, image, in_kernel, in_simulation, now, prewarm, simulate, spawn_on,
+    };
     pub(crate) use world::{Cost, Kernel, Step};
 }
 

@@ -65,6 +65,13 @@ pub enum End {
         /// Where.
         backtrace: String,
     },
+    /// The main thread of a host panicked or returned an error.
+    HostFailed {
+        /// The host.
+        host: String,
+        /// The panic's message or the error.
+        message: String,
+    },
     /// No thread can run and nothing is pending.
     Deadlock(Vec<ThreadReport>),
     /// Threads run without doing anything.

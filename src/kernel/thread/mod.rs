@@ -7,6 +7,7 @@
 
 mod baton;
 mod context;
+pub mod fault;
 pub mod image;
 mod keys;
 mod slot;
@@ -449,7 +450,7 @@ pub fn simulate(
     let m = machine();
     match &mut end {
         End::Deadlock(t) | End::Livelock(t) | End::TimeLimit(t) | End::StepLimit(t) => t.clone_from(&threads),
-        End::Returned | End::Exited(_) | End::Aborted { .. } => {}
+        End::Returned | End::Exited(_) | End::Aborted { .. } | End::HostFailed { .. } => {}
     }
     threads.retain(|t| t.id != 0);
     let (trace, backtrace) = m.kernel.trace.take();
@@ -531,6 +532,77 @@ pub fn draw(domain: Domain, n: u64) -> Option<u64> {
             v
         })
     })
+}
+
+/// A host by number, as the rest of the crate sees it.
+#[derive(Clone, Debug)]
+pub struct HostInfo {
+    /// Its number, counted from 0, the test's own host.
+    pub id: u16,
+    /// Its name.
+    pub name: String,
+    /// Its IPv4 address.
+    pub v4: std::net::Ipv4Addr,
+    /// Its IPv6 address.
+    pub v6: std::net::Ipv6Addr,
+}
+
+/// Adds a host to the running world. `None` if the name is taken.
+///
+/// # Panics
+/// Outside a simulation.
+pub fn add_host(name: &str) -> Option<HostInfo> {
+    assert!(simulated(), "hosts can be added only inside a simulation");
+    with_kernel(|k| k.add_host(name)).map(host_info)
+}
+
+/// Every host of the running world, in the order of their numbers; none outside a simulation.
+pub fn hosts() -> Vec<HostInfo> {
+    if !simulated() {
+        return Vec::new();
+    }
+    let n = with_kernel(|k| k.hosts.len());
+    (0..n as u16).map(host_info).collect()
+}
+
+fn host_info(id: u16) -> HostInfo {
+    with_kernel(|k| {
+        let h = &k.hosts[usize::from(id)];
+        HostInfo {
+            id,
+            name: h.name.clone(),
+            v4: h.v4,
+            v6: h.v6,
+        }
+    })
+}
+
+/// Starts a detached thread on a host.
+///
+/// # Panics
+/// Outside a simulation.
+pub fn spawn_on(host: u16, name: &str, body: Box<dyn FnOnce() + Send>) {
+    extern "C" fn start(body: *mut c_void) -> *mut c_void {
+        // SAFETY: the pointer is the one that was leaked for this thread below, and it is used once.
+        let body = unsafe { Box::from_raw(body.cast::<Box<dyn FnOnce() + Send>>()) };
+        body();
+        std::ptr::null_mut()
+    }
+    assert!(simulated(), "threads of hosts can be started only inside a simulation");
+    let arg = Box::into_raw(Box::new(body)).cast();
+    let name = super::sched::thread_name(name);
+    let (id, _) = spawn(Some(host), name, slot::STACK, start, arg);
+    with_kernel(|k| k.sched.threads[id as usize].detached = true);
+}
+
+/// Ends the run because the running thread's host failed.
+///
+/// # Panics
+/// Outside a simulation.
+pub fn fail_host(message: String) -> ! {
+    assert!(simulated(), "a host can fail only inside a simulation");
+    let host = with_kernel(|k| k.host().name.clone());
+    end_run(End::HostFailed { host, message })
 }
 
 /// Receives bytes that a simulated thread writes to descriptor 1 or 2; returns whether they were taken.
