@@ -189,10 +189,13 @@ impl Kernel {
         } else {
             self.now
         };
-        if self.now > self.limits.virtual_ns {
-            self.finish(End::TimeLimit(Vec::new()));
-        } else if self.idle > self.limits.livelock_after && next == u64::MAX {
+        let nothing_pending = next == u64::MAX;
+        let too_late = self.now > self.limits.virtual_ns;
+        if nothing_pending && (too_late || self.idle > self.limits.livelock_after) {
+            // The clock ran away only because nothing else happens.
             self.finish(End::Livelock(Vec::new()));
+        } else if too_late {
+            self.finish(End::TimeLimit(Vec::new()));
         }
     }
 

@@ -48,6 +48,10 @@ static MACHINE: AtomicPtr<Machine> = AtomicPtr::new(std::ptr::null_mut());
 #[unsafe(link_section = "squall_keep")]
 static INSIDE: AtomicBool = AtomicBool::new(false);
 
+/// A simulation runs in this process.
+#[unsafe(link_section = "squall_keep")]
+static BUSY: AtomicBool = AtomicBool::new(false);
+
 thread_local! {
     /// The simulated thread that runs here, plus one; 0 outside a simulation.
     static ME: Cell<u32> = const { Cell::new(0) };
@@ -413,6 +417,10 @@ pub fn simulate(
     body: Box<dyn FnOnce() + Send>,
 ) -> (Outcome, Box<dyn Oracle>) {
     assert!(!in_simulation(), "a simulation cannot be started inside a simulation");
+    assert!(
+        !BUSY.swap(true, Ordering::Acquire),
+        "another thread of this process is running a simulation: one process runs one at a time"
+    );
     let m = boot();
     let os_threads = config.os_threads || !context::supported();
     if os_threads != m.os_threads {
@@ -468,7 +476,9 @@ pub fn simulate(
     };
     m.abandon_all();
     m.sink = None;
-    (outcome, m.kernel.take_oracle())
+    let oracle = m.kernel.take_oracle();
+    BUSY.store(false, Ordering::Release);
+    (outcome, oracle)
 }
 
 impl Machine {
