@@ -15,6 +15,7 @@ mod random;
 pub(crate) mod raw;
 pub(crate) mod real;
 mod signal;
+mod socket;
 mod stat;
 mod time;
 

@@ -68,6 +68,33 @@ impl Buffer {
         n
     }
 
+    /// Copies from `from` bytes after the front into `out` without consuming; `out` must lie within what is there.
+    pub(crate) fn copy_at(&self, from: usize, out: &mut [u8]) {
+        let (a, b) = self.bytes.as_slices();
+        let first = a.len().saturating_sub(from).min(out.len());
+        if first > 0 {
+            out[..first].copy_from_slice(&a[from..from + first]);
+        }
+        let rest = out.len() - first;
+        let skip = from.saturating_sub(a.len());
+        out[first..].copy_from_slice(&b[skip..skip + rest]);
+    }
+
+    /// Appends `n` bytes of `source`, from `from` bytes after its front.
+    pub(crate) fn append_from(&mut self, source: &Buffer, from: usize, n: usize) {
+        let (a, b) = source.bytes.as_slices();
+        let in_a = from.min(a.len())..(from + n).min(a.len());
+        let in_b = from.saturating_sub(a.len())..(from + n).saturating_sub(a.len());
+        self.bytes.extend(&a[in_a]);
+        self.bytes.extend(&b[in_b]);
+    }
+
+    /// Gives back most of the memory of a buffer that was large once, so that it can be kept for reuse.
+    pub(crate) fn shrink(&mut self) {
+        self.bytes.clear();
+        self.bytes.shrink_to(65_536);
+    }
+
     /// Drops everything.
     pub(crate) fn clear(&mut self) {
         self.bytes.clear();

@@ -322,6 +322,7 @@ impl Kernel {
             return;
         }
         let watchers = std::mem::take(&mut slot.watchers);
+        let host = slot.host;
         let kind = slot.kind.take();
         slot.generation = slot.generation.wrapping_add(1);
         self.objects.free.push(id.index);
@@ -337,10 +338,10 @@ impl Kernel {
             Some(Kind::PipeReader(p)) => self.pipe_reader_closed(p),
             Some(Kind::PipeWriter(p)) => self.pipe_writer_closed(p),
             Some(Kind::Epoll(e)) => self.epoll_closed(id, *e),
-            Some(Kind::Tcp(t)) => self.tcp_closed(id, *t),
-            Some(Kind::Listener(l)) => self.listener_closed(id, *l),
-            Some(Kind::Udp(u)) => self.udp_closed(id, *u),
-            Some(Kind::Unix(u)) => self.unix_closed(id, *u),
+            Some(Kind::Tcp(t)) => self.tcp_closed(id, host, *t),
+            Some(Kind::Listener(l)) => self.listener_closed(id, host, *l),
+            Some(Kind::Udp(u)) => self.udp_closed(id, host, *u),
+            Some(Kind::Unix(u)) => self.unix_closed(id, host, *u),
         }
     }
 

@@ -1,22 +1,82 @@
-//! The network between hosts.
+//! The network: addresses, port spaces, connections, links between hosts, names.
+//!
+//! The socket objects in `descriptor/{tcp,udp,unix}` are what programs hold; this module is what lies between them. All of
+//! it is state of the [`Kernel`] and safe code.
 
-use super::Kernel;
+pub(crate) mod address;
+pub(crate) mod flow;
+pub(crate) mod link;
+pub(crate) mod options;
+pub(crate) mod ports;
+pub(crate) mod socket;
+pub(crate) mod wire;
+
+use super::{Errno, Kernel, Result};
+use flow::{FlowId, Flows};
+use link::Links;
+use ports::Ports;
+use std::net::IpAddr;
 
 /// Something that arrives over the network.
 #[derive(Debug)]
-pub(crate) enum NetEvent {}
+pub(crate) enum NetEvent {
+    /// A packet of a connection arrives at an end.
+    Packet {
+        flow: FlowId,
+        to: usize,
+        packet: wire::Packet,
+    },
+    /// An end may have something to repeat.
+    FlowTimer { flow: FlowId, side: usize },
+}
 
 /// The network's state.
 #[derive(Default)]
-pub(crate) struct Net {}
+pub(crate) struct Net {
+    pub(crate) flows: Flows,
+    pub(crate) links: Links,
+    pub(crate) tcp: Ports,
+    pub(crate) udp: Ports,
+}
 
 impl Net {
-    pub(crate) fn clear(&mut self) {}
+    pub(crate) fn clear(&mut self) {
+        self.flows.clear();
+        self.links.clear();
+        self.tcp.clear();
+        self.udp.clear();
+    }
 }
 
 impl Kernel {
     /// A network event is due.
     pub(crate) fn net_event(&mut self, event: NetEvent) {
-        match event {}
+        match event {
+            NetEvent::Packet { flow, to, packet } => self.wire_arrival(flow, to, packet),
+            NetEvent::FlowTimer { flow, side } => self.wire_timer_fires(flow, side),
+        }
+    }
+
+    /// The host that packets from `from` to `ip` reach. `ENETUNREACH` for an address outside the simulation.
+    pub(crate) fn route(&self, from: u16, ip: IpAddr) -> Result<u16> {
+        if self.hosts[usize::from(from)].is_local(ip) {
+            return Ok(from);
+        }
+        let found = self.hosts.iter().position(|h| match ip {
+            IpAddr::V4(a) => h.v4 == a,
+            IpAddr::V6(a) => h.v6 == a,
+        });
+        found.map(|h| h as u16).ok_or(Errno::ENETUNREACH)
+    }
+
+    /// The address that `from` uses for packets to `ip`.
+    pub(crate) fn source(&self, from: u16, ip: IpAddr) -> IpAddr {
+        let host = &self.hosts[usize::from(from)];
+        match ip {
+            IpAddr::V4(a) if a.is_loopback() => IpAddr::V4(std::net::Ipv4Addr::LOCALHOST),
+            IpAddr::V4(_) => IpAddr::V4(host.v4),
+            IpAddr::V6(a) if a.is_loopback() => ip,
+            IpAddr::V6(_) => IpAddr::V6(host.v6),
+        }
     }
 }

@@ -1,0 +1,429 @@
+//! A TCP connection: both of its ends in one place, because both live in this process.
+//!
+//! What the program holds is a [`Tcp`](crate::kernel::descriptor::tcp::Tcp) object that names an end of a flow. Between two
+//! sockets of one host a byte that is sent is readable at once, as on Linux' loopback: `send` puts it straight into the
+//! peer's receive buffer. Between hosts [`wire`](super::wire) carries packets. An end outlives its object: what was sent
+//! before `close` still arrives.
+
+use super::wire::Wire;
+use crate::kernel::descriptor::buffer::Buffer;
+use crate::kernel::descriptor::{ObjectId, bits};
+use crate::kernel::{Domain, Errno, Kernel, Result};
+use std::net::SocketAddr;
+
+/// Names a flow; a stale name finds nothing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct FlowId {
+    index: u32,
+    generation: u32,
+}
+
+/// The end that connected.
+pub(crate) const CLIENT: usize = 0;
+/// The end that was accepted.
+pub(crate) const SERVER: usize = 1;
+
+/// How far an end is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Phase {
+    /// The server's end before the first SYN arrives.
+    Unborn,
+    SynSent,
+    SynReceived,
+    Open,
+    /// Reset, refused or timed out.
+    Dead,
+}
+
+/// Who uses an end.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Owner {
+    /// Nobody any more: the program closed it, or it never got that far.
+    Nobody,
+    /// A listener, in whose queue it waits to be accepted.
+    Listener(ObjectId),
+    /// A socket.
+    Socket(ObjectId),
+}
+
+/// One end of a connection.
+pub(crate) struct End {
+    pub(crate) host: u16,
+    pub(crate) address: SocketAddr,
+    pub(crate) owner: Owner,
+    pub(crate) phase: Phase,
+    /// What arrived and was not read yet.
+    pub(crate) inbox: Buffer,
+    /// How many bytes of its peer's may wait unread, and how many of its own may wait unsent.
+    pub(crate) receive_capacity: usize,
+    pub(crate) send_capacity: usize,
+    /// It has said that it will send no more.
+    pub(crate) finished: bool,
+    /// Its peer has said so.
+    pub(crate) peer_finished: bool,
+    /// `shutdown(SHUT_RD)` was called.
+    pub(crate) deaf: bool,
+    /// The pending error, which the next call or `SO_ERROR` takes.
+    pub(crate) error: Option<Errno>,
+    pub(crate) wire: Wire,
+}
+
+impl End {
+    fn new() -> End {
+        End {
+            host: 0,
+            address: SocketAddr::from(([0, 0, 0, 0], 0)),
+            owner: Owner::Nobody,
+            phase: Phase::Unborn,
+            inbox: Buffer::new(usize::MAX),
+            receive_capacity: 0,
+            send_capacity: 0,
+            finished: false,
+            peer_finished: false,
+            deaf: false,
+            error: None,
+            wire: Wire::default(),
+        }
+    }
+
+    fn reset(&mut self, host: u16, address: SocketAddr) {
+        self.host = host;
+        self.address = address;
+        self.owner = Owner::Nobody;
+        self.phase = Phase::Unborn;
+        self.inbox.clear();
+        self.finished = false;
+        self.peer_finished = false;
+        self.deaf = false;
+        self.error = None;
+        self.wire.reset();
+    }
+
+    /// Nothing more will be read or written: Linux' state CLOSE.
+    pub(crate) fn closed(&self) -> bool {
+        self.phase == Phase::Dead || (self.finished && self.peer_finished)
+    }
+
+    /// What an end in use is ready for; `room` and `capacity` are those of its way out, in bytes.
+    fn readiness(&self, room: usize, capacity: usize) -> u32 {
+        let mut r = if self.error.is_some() { bits::ERR } else { 0 };
+        if matches!(self.phase, Phase::SynSent | Phase::Unborn) {
+            return r;
+        }
+        let dead = self.phase == Phase::Dead;
+        let no_more_in = dead || self.peer_finished || self.deaf;
+        let no_more_out = dead || self.finished;
+        if no_more_in {
+            r |= bits::IN | bits::RDHUP;
+        }
+        if (no_more_in && no_more_out) || self.closed() {
+            r |= bits::HUP;
+        }
+        if !self.inbox.is_empty() {
+            r |= bits::IN;
+        }
+        if no_more_out || room >= capacity / 3 {
+            r |= bits::OUT;
+        }
+        r
+    }
+}
+
+/// A connection.
+pub(crate) struct Flow {
+    generation: u32,
+    /// Its ends are on different hosts.
+    pub(crate) remote: bool,
+    pub(crate) ends: [End; 2],
+}
+
+impl Flow {
+    /// How many bytes `side` may have under way, and how many more it may send now.
+    pub(crate) fn way_out(&self, side: usize) -> (usize, usize) {
+        let (me, peer) = (&self.ends[side], &self.ends[1 - side]);
+        if self.remote {
+            return (me.send_capacity, me.send_capacity.saturating_sub(me.wire.out.len()));
+        }
+        let capacity = me.send_capacity + peer.receive_capacity;
+        (capacity, capacity.saturating_sub(peer.inbox.len()))
+    }
+}
+
+/// All connections of a run. Freed ones keep their buffers for the next.
+#[derive(Default)]
+pub(crate) struct Flows {
+    slots: Vec<Flow>,
+    free: Vec<u32>,
+}
+
+impl Flows {
+    pub(crate) fn clear(&mut self) {
+        self.free.clear();
+        for (i, f) in self.slots.iter_mut().enumerate().rev() {
+            f.generation = 0;
+            f.ends[CLIENT].owner = Owner::Nobody;
+            f.ends[SERVER].owner = Owner::Nobody;
+            self.free.push(i as u32);
+        }
+    }
+
+    #[inline]
+    pub(crate) fn get(&self, id: FlowId) -> Option<&Flow> {
+        self.slots
+            .get(id.index as usize)
+            .filter(|f| f.generation == id.generation)
+    }
+
+    #[inline]
+    pub(crate) fn get_mut(&mut self, id: FlowId) -> Option<&mut Flow> {
+        self.slots
+            .get_mut(id.index as usize)
+            .filter(|f| f.generation == id.generation)
+    }
+
+    /// A new flow between two addresses, each on its host.
+    pub(crate) fn add(&mut self, client: (u16, SocketAddr), server: (u16, SocketAddr)) -> FlowId {
+        let index = self.free.pop().unwrap_or_else(|| {
+            self.slots.push(Flow {
+                generation: 0,
+                remote: false,
+                ends: [End::new(), End::new()],
+            });
+            self.slots.len() as u32 - 1
+        });
+        let flow = &mut self.slots[index as usize];
+        flow.remote = client.0 != server.0;
+        flow.ends[CLIENT].reset(client.0, client.1);
+        flow.ends[SERVER].reset(server.0, server.1);
+        FlowId {
+            index,
+            generation: flow.generation,
+        }
+    }
+
+    fn remove(&mut self, id: FlowId) {
+        if let Some(f) = self.get_mut(id) {
+            f.generation = f.generation.wrapping_add(1);
+            for end in &mut f.ends {
+                end.inbox.shrink();
+                end.wire.out.shrink();
+            }
+            self.free.push(id.index);
+        }
+    }
+}
+
+impl Kernel {
+    /// The flow; a stale name is the kernel's own bug only for callers that hold an end.
+    pub(crate) fn flow(&mut self, id: FlowId) -> Result<&mut Flow> {
+        self.net.flows.get_mut(id).ok_or(Errno::EBADF)
+    }
+
+    /// Tells whoever uses an end that it changed.
+    pub(crate) fn flow_notify(&mut self, id: FlowId, side: usize, changed: u32) {
+        if let Some(f) = self.net.flows.get(id)
+            && let Owner::Socket(object) = f.ends[side].owner
+        {
+            self.notify(object, changed);
+        }
+    }
+
+    /// What a socket on this end is ready for.
+    pub(crate) fn flow_readiness(&self, id: FlowId, side: usize) -> u32 {
+        let Some(f) = self.net.flows.get(id) else {
+            return bits::HUP;
+        };
+        let (capacity, room) = f.way_out(side);
+        f.ends[side].readiness(room, capacity)
+    }
+
+    /// One draw in `one_in` splits a transfer of `n` bytes; says how many bytes go first.
+    #[inline]
+    fn split(&mut self, n: usize, one_in: u64) -> usize {
+        if n < 2 || self.oracle.below(Domain::Network, one_in) != 0 {
+            return n;
+        }
+        1 + self.oracle.below(Domain::Network, n as u64 - 1) as usize
+    }
+
+    /// Sends what fits. `EAGAIN` while nothing does. `may_split` allows a seeded short count, which only calls that may
+    /// return one ask for.
+    pub(crate) fn flow_send(&mut self, id: FlowId, side: usize, data: &[u8], may_split: bool) -> Result<usize> {
+        let me = &mut self.flow(id)?.ends[side];
+        if let Some(e) = me.error.take() {
+            return Err(e);
+        }
+        match me.phase {
+            _ if me.finished => return Err(Errno::EPIPE),
+            Phase::Dead => return Err(Errno::EPIPE),
+            Phase::Unborn | Phase::SynSent | Phase::SynReceived => return Err(Errno::EAGAIN),
+            Phase::Open => {}
+        }
+        if data.is_empty() {
+            return Ok(0);
+        }
+        let short = if may_split { self.split(data.len(), SHORT_WRITE) } else { data.len() };
+        let flow = self.flow(id)?;
+        let (_, room) = flow.way_out(side);
+        let n = room.min(short);
+        if n == 0 {
+            return Err(Errno::EAGAIN);
+        }
+        self.progress();
+        let flow = self.flow(id)?;
+        if flow.remote {
+            flow.ends[side].wire.out.push(&data[..n]);
+            self.wire_push(id, side);
+        } else if flow.ends[1 - side].owner == Owner::Nobody {
+            // The peer is gone and answers with a reset.
+            self.flow_reset(id, side);
+        } else {
+            flow.ends[1 - side].inbox.push(&data[..n]);
+            self.flow_notify(id, 1 - side, bits::IN);
+        }
+        if n < data.len() && n == short {
+            // A short count although there was room: to the program the buffer was full and then had room again.
+            self.flow_notify(id, side, bits::OUT);
+        }
+        Ok(n)
+    }
+
+    /// Receives what is there. `EAGAIN` while nothing is, 0 at the end of the stream.
+    pub(crate) fn flow_receive(&mut self, id: FlowId, side: usize, out: &mut [u8], peek: bool) -> Result<usize> {
+        let me = &mut self.flow(id)?.ends[side];
+        if me.inbox.is_empty() {
+            if me.peer_finished {
+                return Ok(0);
+            }
+            if let Some(e) = me.error.take() {
+                return Err(e);
+            }
+            return match me.phase {
+                Phase::Dead => Ok(0),
+                _ if me.deaf => Ok(0),
+                _ => Err(Errno::EAGAIN),
+            };
+        }
+        let there = me.inbox.len().min(out.len());
+        let n = if peek { there } else { self.split(there, SHORT_READ) };
+        let flow = self.flow(id)?;
+        let out = &mut out[..n];
+        if peek {
+            flow.ends[side].inbox.peek(out);
+            return Ok(n);
+        }
+        let (capacity, before) = flow.way_out(1 - side);
+        flow.ends[side].inbox.pop(out);
+        let remote = flow.remote;
+        self.progress();
+        if remote {
+            self.wire_taken(id, side);
+        } else if before < capacity / 3 && before + n >= capacity / 3 {
+            self.flow_notify(id, 1 - side, bits::OUT);
+        }
+        if n < there {
+            // A short count although more was there: to the program the rest arrived just after.
+            self.flow_notify(id, side, bits::IN);
+        }
+        Ok(n)
+    }
+
+    /// The end dies of a reset that its peer sent.
+    pub(crate) fn flow_reset(&mut self, id: FlowId, side: usize) {
+        let Some(f) = self.net.flows.get_mut(id) else {
+            return;
+        };
+        let me = &mut f.ends[side];
+        if me.closed() {
+            return;
+        }
+        let error = match me.phase {
+            Phase::SynSent => Errno::ECONNREFUSED,
+            _ if me.peer_finished => Errno::EPIPE,
+            _ => Errno::ECONNRESET,
+        };
+        self.flow_die(id, side, error);
+    }
+
+    /// The end dies of `error`: a reset, a timeout.
+    pub(crate) fn flow_die(&mut self, id: FlowId, side: usize, error: Errno) {
+        let Some(f) = self.net.flows.get_mut(id) else {
+            return;
+        };
+        let me = &mut f.ends[side];
+        me.error = Some(error);
+        me.phase = Phase::Dead;
+        me.wire.stop();
+        self.flow_notify(id, side, bits::IN | bits::OUT | bits::ERR | bits::HUP | bits::RDHUP);
+        self.flow_collect(id);
+    }
+
+    /// shutdown(2) for writing: everything sent before still arrives.
+    pub(crate) fn flow_finish(&mut self, id: FlowId, side: usize) {
+        let Some(f) = self.net.flows.get_mut(id) else {
+            return;
+        };
+        if std::mem::replace(&mut f.ends[side].finished, true) || f.ends[side].phase == Phase::Dead {
+            return;
+        }
+        if f.remote {
+            self.wire_push(id, side);
+        } else {
+            self.flow_fin_arrives(id, 1 - side);
+        }
+        self.flow_notify(id, side, bits::OUT | bits::HUP);
+    }
+
+    /// The peer's FIN has arrived at `side`.
+    pub(crate) fn flow_fin_arrives(&mut self, id: FlowId, side: usize) {
+        if let Some(f) = self.net.flows.get_mut(id)
+            && f.ends[side].phase != Phase::Dead
+        {
+            f.ends[side].peer_finished = true;
+            self.progress();
+            self.flow_notify(id, side, bits::IN | bits::RDHUP | bits::HUP);
+        }
+    }
+
+    /// The program closed the end. With unread bytes, or when asked to `abort`, the peer gets a reset.
+    pub(crate) fn flow_close(&mut self, id: FlowId, side: usize, abort: bool) {
+        let Some(f) = self.net.flows.get_mut(id) else {
+            return;
+        };
+        let me = &mut f.ends[side];
+        me.owner = Owner::Nobody;
+        let abort = abort || !me.inbox.is_empty();
+        match me.phase {
+            Phase::Dead => {}
+            Phase::Open | Phase::SynReceived if !abort => self.flow_finish(id, side),
+            Phase::Unborn | Phase::SynSent | Phase::SynReceived | Phase::Open => {
+                let unheard = me.phase == Phase::SynSent;
+                me.phase = Phase::Dead;
+                me.wire.stop();
+                if f.remote {
+                    self.wire_reset(id, side);
+                } else if !unheard {
+                    self.flow_reset(id, 1 - side);
+                }
+            }
+        }
+        self.flow_collect(id);
+    }
+
+    /// Forgets a flow that nobody uses and that has nothing left to do.
+    pub(crate) fn flow_collect(&mut self, id: FlowId) {
+        let Some(f) = self.net.flows.get(id) else {
+            return;
+        };
+        let unused = f.ends.iter().all(|e| e.owner == Owner::Nobody);
+        let idle = !f.remote || f.ends.iter().all(|e| e.phase == Phase::Dead || e.wire.settled(e));
+        if unused && idle {
+            self.net.flows.remove(id);
+        }
+    }
+}
+
+/// One non-blocking write in so many is cut short.
+const SHORT_WRITE: u64 = 32;
+/// One read in so many is cut short.
+const SHORT_READ: u64 = 16;
