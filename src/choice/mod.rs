@@ -1,0 +1,322 @@
+//! Every nondeterministic decision of a run: seeded streams, the log of what was decided, and replay.
+//!
+//! [`Choices`] is the kernel's [`Oracle`]. `run` owns one per child process and sets it to seed after seed. On the first
+//! pass nothing is kept, since the seed regenerates every decision; a failing seed is run again with a [`Tape`] that keeps
+//! them, and `log` turns that into the file that is saved.
+
+pub mod log;
+mod replay;
+mod streams;
+mod text;
+
+use crate::explore::{self, Portfolio, Selection};
+use crate::kernel::{Domain, Oracle, Pick};
+
+pub use log::{Header, Log, LogError};
+pub use replay::Divergence;
+pub use streams::{Stream, Streams};
+
+use replay::Replay;
+
+/// One decision, as the log keeps it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Decision {
+    /// Which thread went on.
+    Pick {
+        /// How many could.
+        of: u32,
+        /// Which of them did.
+        index: u32,
+        /// The number of that thread.
+        thread: u32,
+    },
+    /// A number below a bound.
+    Below {
+        /// The bound, at least 1.
+        n: u64,
+        /// The answer, less than `n`.
+        value: u64,
+    },
+    /// Bytes from the stream; they are regenerated, so only their count is kept.
+    Fill {
+        /// How many bytes.
+        len: u64,
+    },
+}
+
+/// Takes down the decisions of a run, in order.
+pub trait Tape: Send {
+    /// One decision more.
+    fn push(&mut self, domain: Domain, decision: Decision);
+}
+
+/// The answers to everything that the kernel leaves open.
+pub struct Choices {
+    streams: Streams,
+    portfolio: Portfolio,
+    strategy: explore::Name,
+    /// Whether the strategy has seen the start of this run.
+    begun: bool,
+    decisions: u64,
+    /// Neither a tape nor a replay: the fast path.
+    plain: bool,
+    tape: Option<Box<dyn Tape>>,
+    replay: Option<Replay>,
+}
+
+impl Choices {
+    /// Answers that follow from seed 0 until [`Choices::set_seed`] says otherwise.
+    pub fn new(selection: Selection) -> Self {
+        let portfolio = Portfolio::new(selection);
+        Choices {
+            streams: Streams::new(0),
+            strategy: portfolio.name(0),
+            portfolio,
+            begun: false,
+            decisions: 0,
+            plain: true,
+            tape: None,
+            replay: None,
+        }
+    }
+
+    /// Starts over under `seed`, without a tape or a replay.
+    pub fn set_seed(&mut self, seed: u64) {
+        self.streams.reseed(seed);
+        self.strategy = self.portfolio.name(seed);
+        self.begun = false;
+        self.decisions = 0;
+        self.plain = true;
+        self.tape = None;
+        self.replay = None;
+    }
+
+    /// Has every decision of this run taken down.
+    pub fn record(&mut self, tape: Box<dyn Tape>) {
+        self.tape = Some(tape);
+        self.plain = false;
+    }
+
+    /// Answers from a log as long as the program asks what the log answers, and from the log's seed after that.
+    pub fn replay(&mut self, log: Log) {
+        self.set_seed(log.header.seed);
+        self.strategy = log.header.strategy;
+        self.replay = Some(Replay::new(log));
+        self.plain = false;
+    }
+
+    /// Where the program left the log that is being replayed, if it did.
+    pub fn divergence(&self) -> Option<&Divergence> {
+        self.replay.as_ref()?.divergence()
+    }
+
+    /// The seed of this run.
+    pub fn seed(&self) -> u64 {
+        self.streams.seed()
+    }
+
+    /// The strategy that orders the threads of this run.
+    pub fn strategy(&self) -> explore::Name {
+        self.strategy
+    }
+
+    /// How many decisions the run has asked for so far; counted only with a tape or a replay.
+    pub fn decisions(&self) -> u64 {
+        self.decisions
+    }
+
+    fn choose(&mut self, pick: Pick<'_>) -> usize {
+        let stream = self.streams.of(Domain::Schedule);
+        let strategy = self.portfolio.strategy(self.strategy);
+        if !self.begun {
+            self.begun = true;
+            strategy.begin(stream);
+        }
+        let index = strategy.pick(pick, stream);
+        assert!(
+            index < pick.runnable.len(),
+            "squall bug: strategy {} picked thread {index} of {}",
+            self.strategy,
+            pick.runnable.len()
+        );
+        index
+    }
+
+    fn decided(&mut self, domain: Domain, decision: Decision) {
+        self.decisions += 1;
+        if let Some(tape) = &mut self.tape {
+            tape.push(domain, decision);
+        }
+    }
+}
+
+impl Oracle for Choices {
+    fn pick(&mut self, pick: Pick<'_>) -> usize {
+        // The strategy is asked even where a log answers: it and its stream must be where they would have been if the
+        // log ends here.
+        let mut index = self.choose(pick);
+        if !self.plain {
+            if let Some(replay) = &mut self.replay {
+                index = replay.pick(self.decisions, pick).unwrap_or(index);
+            }
+            let decision = Decision::Pick {
+                of: pick.runnable.len() as u32,
+                index: index as u32,
+                thread: pick.runnable[index],
+            };
+            self.decided(Domain::Schedule, decision);
+        }
+        index
+    }
+
+    #[inline]
+    fn below(&mut self, domain: Domain, n: u64) -> u64 {
+        let n = n.max(1);
+        let mut value = self.streams.of(domain).below(n);
+        if !self.plain {
+            if let Some(replay) = &mut self.replay {
+                value = replay.below(self.decisions, domain, n).unwrap_or(value);
+            }
+            self.decided(domain, Decision::Below { n, value });
+        }
+        value
+    }
+
+    fn fill(&mut self, domain: Domain, bytes: &mut [u8]) {
+        self.streams.of(domain).fill(bytes);
+        if !self.plain {
+            let len = bytes.len() as u64;
+            if let Some(replay) = &mut self.replay {
+                replay.fill(self.decisions, domain, len);
+            }
+            self.decided(domain, Decision::Fill { len });
+        }
+    }
+}
+
+impl std::fmt::Debug for Choices {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Choices")
+            .field("seed", &self.seed())
+            .field("strategy", &self.strategy)
+            .field("recording", &self.tape.is_some())
+            .field("replaying", &self.replay.is_some())
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+    use crate::choice::log::tests::header;
+
+    #[derive(Clone, Default)]
+    struct Kept(Arc<Mutex<Vec<(Domain, Decision)>>>);
+
+    impl Tape for Kept {
+        fn push(&mut self, domain: Domain, decision: Decision) {
+            self.0.lock().unwrap().push((domain, decision));
+        }
+    }
+
+    /// A program that asks, with a different question from decision `edit` on.
+    fn program(choices: &mut Choices, edit: u32) -> Vec<u64> {
+        let mut answers = Vec::new();
+        for i in 0..60 {
+            let threads = if i < edit {
+                &[1, 2, 3][..]
+            } else {
+                &[1, 2, 3, 4][..]
+            };
+            answers.push(choices.pick(Pick {
+                runnable: threads,
+                current: Some(0),
+                now: 0,
+            }) as u64);
+            answers.push(choices.below(Domain::Time, 100));
+            let mut bytes = [0; 8];
+            choices.fill(Domain::Entropy, &mut bytes);
+            answers.push(u64::from_le_bytes(bytes));
+        }
+        answers
+    }
+
+    fn recorded(seed: u64) -> (Vec<u64>, Log) {
+        let mut choices = Choices::new(Selection::Portfolio);
+        let tape = Kept::default();
+        choices.set_seed(seed);
+        choices.record(Box::new(tape.clone()));
+        let answers = program(&mut choices, 100);
+        let mut log = Log::new(header(seed, choices.strategy()));
+        for (domain, decision) in tape.0.lock().unwrap().iter() {
+            log.push(*domain, *decision);
+        }
+        (answers, log)
+    }
+
+    #[test]
+    fn a_tape_does_not_change_what_is_decided() {
+        let mut plain = Choices::new(Selection::Portfolio);
+        plain.set_seed(5);
+        assert_eq!(program(&mut plain, 100), recorded(5).0);
+    }
+
+    #[test]
+    fn a_log_replays_its_run_exactly() {
+        for seed in 0..10 {
+            let (answers, log) = recorded(seed);
+            let mut choices = Choices::new(Selection::Portfolio);
+            choices.replay(log);
+            assert_eq!(program(&mut choices, 100), answers);
+            assert!(choices.divergence().is_none());
+        }
+    }
+
+    #[test]
+    fn the_answers_come_from_the_log_and_not_from_the_seed() {
+        let (mut answers, log) = recorded(5);
+        let mut edited = Log::new(header(5, log.header.strategy));
+        for domain in Domain::ALL {
+            for decision in log.decisions(domain) {
+                let decision = match *decision {
+                    Decision::Below { n, .. } => Decision::Below { n, value: 77 },
+                    other => other,
+                };
+                edited.push(domain, decision);
+            }
+        }
+        let mut choices = Choices::new(Selection::Portfolio);
+        choices.replay(edited);
+        answers
+            .iter_mut()
+            .skip(1)
+            .step_by(3)
+            .for_each(|time| *time = 77);
+        assert_eq!(program(&mut choices, 100), answers);
+    }
+
+    #[test]
+    fn an_edited_program_leaves_the_log_where_the_edit_bites() {
+        let (answers, log) = recorded(5);
+        let mut choices = Choices::new(Selection::Portfolio);
+        choices.replay(log);
+        let edited = program(&mut choices, 20);
+        assert_eq!(edited[..60], answers[..60]);
+        let divergence = choices.divergence().unwrap();
+        // Three decisions a round, twenty unedited rounds, and the edited question comes first.
+        assert_eq!(divergence.decision, 61);
+        assert_eq!(divergence.domain, Domain::Schedule);
+        // The other domains follow the log to its end.
+        let time = |answers: &[u64]| {
+            answers
+                .iter()
+                .skip(1)
+                .step_by(3)
+                .copied()
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(time(&edited), time(&answers));
+    }
+}

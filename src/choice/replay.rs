@@ -1,0 +1,158 @@
+//! Answering from a log. [`super::Choices`] asks here first when it replays.
+//!
+//! Each domain follows its own part of the log. The first question that the log does not answer ends the log's say in
+//! that domain: what follows comes from the seed, whose stream has been kept in step.
+
+use std::fmt;
+
+use super::{Decision, Log};
+use crate::kernel::{Domain, Pick};
+
+/// Where a program left the log: it asked something else than it did when the log was taken.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Divergence {
+    /// How many decisions into the run, all domains counted, the first being 1.
+    pub decision: u64,
+    /// The domain of the question.
+    pub domain: Domain,
+    /// How many decisions into the domain, the first being 1.
+    pub within: u64,
+    /// What the log has there; `None` if it has no more.
+    pub logged: Option<Decision>,
+    /// What the program asked, in words.
+    pub asked: String,
+}
+
+impl fmt::Display for Divergence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Divergence {
+            decision,
+            domain,
+            within,
+            logged,
+            asked,
+        } = self;
+        write!(
+            f,
+            "your code changed at decision {decision} ({domain:?} decision {within}: the log "
+        )?;
+        match logged {
+            None => f.write_str("ends")?,
+            Some(Decision::Pick { of, thread, .. }) => {
+                write!(f, "lets thread {thread} go on, of {of} that could")?;
+            }
+            Some(Decision::Below { n, .. }) => write!(f, "has a number below {n}")?,
+            Some(Decision::Fill { len }) => write!(f, "has {len} bytes")?,
+        }
+        write!(f, ", the program asked for {asked})")
+    }
+}
+
+/// A log on its way through a run.
+#[derive(Debug)]
+pub(super) struct Replay {
+    log: Log,
+    next: [usize; Domain::ALL.len()],
+    /// Bit `d` is set once domain `d` has left the log.
+    left: u8,
+    divergence: Option<Divergence>,
+}
+
+impl Replay {
+    pub(super) fn new(log: Log) -> Self {
+        Replay {
+            log,
+            next: [0; Domain::ALL.len()],
+            left: 0,
+            divergence: None,
+        }
+    }
+
+    pub(super) fn divergence(&self) -> Option<&Divergence> {
+        self.divergence.as_ref()
+    }
+
+    pub(super) fn pick(&mut self, before: u64, pick: Pick<'_>) -> Option<usize> {
+        let fits = |decision| match decision {
+            Decision::Pick { of, index, thread }
+                if of as usize == pick.runnable.len()
+                    && pick.runnable.get(index as usize) == Some(&thread) =>
+            {
+                Some(index as usize)
+            }
+            _ => None,
+        };
+        self.take(before, Domain::Schedule, fits, || {
+            format!(
+                "one of {} threads ({})",
+                pick.runnable.len(),
+                Numbers(pick.runnable)
+            )
+        })
+    }
+
+    pub(super) fn below(&mut self, before: u64, domain: Domain, n: u64) -> Option<u64> {
+        let fits = |decision| match decision {
+            Decision::Below { n: logged, value } if logged == n => Some(value),
+            _ => None,
+        };
+        self.take(before, domain, fits, || format!("a number below {n}"))
+    }
+
+    pub(super) fn fill(&mut self, before: u64, domain: Domain, len: u64) {
+        let fits = |decision| (decision == Decision::Fill { len }).then_some(());
+        self.take(before, domain, fits, || format!("{len} bytes"));
+    }
+
+    fn take<T>(
+        &mut self,
+        before: u64,
+        domain: Domain,
+        fits: impl FnOnce(Decision) -> Option<T>,
+        asked: impl FnOnce() -> String,
+    ) -> Option<T> {
+        let number = domain as usize;
+        if self.left & (1 << number) != 0 {
+            return None;
+        }
+        let next = self.next[number];
+        let logged = self.log.decisions(domain).get(next).copied();
+        if let Some(answer) = logged.and_then(fits) {
+            self.next[number] += 1;
+            return Some(answer);
+        }
+        self.left |= 1 << number;
+        // A log that was cut short for its length simply has no more to say.
+        let cut = logged.is_none() && self.log.omitted > 0;
+        if !cut && self.divergence.is_none() {
+            let within = next as u64 + 1;
+            self.divergence = Some(Divergence {
+                decision: before + 1,
+                domain,
+                within,
+                logged,
+                asked: asked(),
+            });
+        }
+        None
+    }
+}
+
+/// Thread numbers, at most eight of them.
+struct Numbers<'a>(&'a [u32]);
+
+impl fmt::Display for Numbers<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, number) in self.0.iter().take(8).enumerate() {
+            if i > 0 {
+                f.write_str(", ")?;
+            }
+            write!(f, "{number}")?;
+        }
+        if self.0.len() > 8 {
+            f.write_str(", ...")
+        } else {
+            Ok(())
+        }
+    }
+}

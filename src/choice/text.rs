@@ -1,0 +1,506 @@
+//! The text of a choice log. [`super::log`] reads and writes files with it.
+//!
+//! ```text
+//! squall choice log 1
+//! package: shop
+//! ...
+//! [schedule 3]
+//! 3/1@4 0@2*2
+//! [time 2]
+//! 100/37 12 f16
+//! checksum: 0123456789abcdef
+//! ```
+//!
+//! A section per domain, so that a change in one domain changes the lines of that one alone. A token is a decision:
+//! `of/index@thread` for a thread that went on, `bound/value` for a number, `fN` for N bytes; `of/` and `bound/` are
+//! left out where they are as before in the section, and `*N` repeats a decision.
+
+use std::fmt::Write;
+
+use super::Decision;
+use super::log::{Flaw, Header, Log, MAX_DECISIONS};
+use crate::kernel::Domain;
+
+const MAGIC: &str = "squall choice log ";
+const VERSION: &str = "1";
+const WIDTH: usize = 96;
+
+/// The line that names the package, for messages.
+pub(super) const PACKAGE_LINE: usize = 2;
+/// The line that names the test, for messages.
+pub(super) const TEST_LINE: usize = 4;
+
+const DOMAIN_NAMES: [&str; Domain::ALL.len()] = [
+    "schedule", "network", "time", "faults", "traffic", "entropy", "user", "config",
+];
+
+pub(super) fn write(log: &Log) -> String {
+    let mut out = format!("{MAGIC}{VERSION}\n");
+    let Header {
+        package,
+        target,
+        test,
+        seed,
+        strategy,
+        config,
+        digest,
+        signature,
+    } = &log.header;
+    for (key, value) in [
+        ("package", escape(package)),
+        ("target", escape(target)),
+        ("test", escape(test)),
+        ("seed", format!("{seed:#018x}")),
+        ("strategy", strategy.to_string()),
+        ("config", escape(config)),
+        ("digest", format!("{digest:016x}")),
+        ("signature", escape(signature)),
+        ("omitted", log.omitted.to_string()),
+    ] {
+        writeln!(out, "{key}: {value}").expect("squall bug: a String refused text");
+    }
+    for domain in Domain::ALL {
+        section(&mut out, domain, log.decisions(domain));
+    }
+    let checksum = checksum(out.lines());
+    writeln!(out, "checksum: {checksum:016x}").expect("squall bug: a String refused text");
+    out
+}
+
+fn section(out: &mut String, domain: Domain, decisions: &[Decision]) {
+    if decisions.is_empty() {
+        return;
+    }
+    let bug = "squall bug: a String refused text";
+    writeln!(
+        out,
+        "[{} {}]",
+        DOMAIN_NAMES[domain as usize],
+        decisions.len()
+    )
+    .expect(bug);
+    let mut bounds = Bounds::default();
+    let mut line = 0;
+    for run in decisions.chunk_by(|a, b| a == b) {
+        let start = out.len();
+        match run[0] {
+            Decision::Pick { of, index, thread } => {
+                if bounds.pick.replace(of) != Some(of) {
+                    write!(out, "{of}/").expect(bug);
+                }
+                write!(out, "{index}@{thread}").expect(bug);
+            }
+            Decision::Below { n, value } => {
+                if bounds.below.replace(n) != Some(n) {
+                    write!(out, "{n}/").expect(bug);
+                }
+                write!(out, "{value}").expect(bug);
+            }
+            Decision::Fill { len } => write!(out, "f{len}").expect(bug),
+        }
+        if run.len() > 1 {
+            write!(out, "*{}", run.len()).expect(bug);
+        }
+        line += out.len() - start + 1;
+        if line >= WIDTH {
+            out.push('\n');
+            line = 0;
+        } else {
+            out.push(' ');
+        }
+    }
+    if line > 0 {
+        out.pop();
+        out.push('\n');
+    }
+}
+
+/// The bounds that a token without one stands for.
+#[derive(Default)]
+struct Bounds {
+    pick: Option<u32>,
+    below: Option<u64>,
+}
+
+pub(super) fn read(text: &str) -> Result<Log, Flaw> {
+    let lines: Vec<&str> = text.lines().collect();
+    let flaw = |line: usize, what: &str| Flaw {
+        line,
+        what: what.to_owned(),
+    };
+    let version = lines.first().and_then(|line| line.strip_prefix(MAGIC));
+    match version {
+        Some(VERSION) => {}
+        Some(other) => {
+            let what =
+                format!("this choice log has version {other}, this squall reads version {VERSION}");
+            return Err(Flaw { line: 1, what });
+        }
+        None => return Err(flaw(1, "this is not a squall choice log")),
+    }
+    let (last, body) = lines
+        .split_last()
+        .expect("squall bug: a checked text has no lines");
+    let sum = last.strip_prefix("checksum: ").ok_or_else(|| {
+        flaw(
+            lines.len(),
+            "the choice log is cut short: it does not end with its checksum",
+        )
+    })?;
+    if u64::from_str_radix(sum, 16) != Ok(checksum(body.iter().copied())) {
+        return Err(flaw(
+            lines.len(),
+            "the checksum does not fit: the choice log was damaged or edited",
+        ));
+    }
+
+    let mut reader = Reader { lines: body, at: 1 };
+    let package = reader.text("package")?;
+    let target = reader.text("target")?;
+    let test = reader.text("test")?;
+    let seed = reader.parsed("seed", |value| {
+        value
+            .strip_prefix("0x")
+            .and_then(|digits| u64::from_str_radix(digits, 16).ok())
+    })?;
+    let strategy = reader.parsed("strategy", |value| {
+        crate::explore::Name::ALL
+            .into_iter()
+            .find(|name| name.as_str() == value)
+    })?;
+    let config = reader.text("config")?;
+    let digest = reader.parsed("digest", |value| u64::from_str_radix(value, 16).ok())?;
+    let signature = reader.text("signature")?;
+    let omitted = reader.parsed("omitted", |value| value.parse().ok())?;
+    let header = Header {
+        package,
+        target,
+        test,
+        seed,
+        strategy,
+        config,
+        digest,
+        signature,
+    };
+    let mut log = Log::new(header);
+    reader.sections(&mut log)?;
+    log.omitted = omitted;
+    Ok(log)
+}
+
+struct Reader<'a> {
+    lines: &'a [&'a str],
+    /// How many lines have been read.
+    at: usize,
+}
+
+impl<'a> Reader<'a> {
+    fn next(&mut self) -> Option<&'a str> {
+        let line = self.lines.get(self.at).copied();
+        self.at += usize::from(line.is_some());
+        line
+    }
+
+    /// A flaw in the line that was read last.
+    fn flaw(&self, what: impl Into<String>) -> Flaw {
+        Flaw {
+            line: self.at,
+            what: what.into(),
+        }
+    }
+
+    fn parsed<T>(&mut self, key: &str, read: impl FnOnce(&str) -> Option<T>) -> Result<T, Flaw> {
+        let line = self.next();
+        let value = line
+            .and_then(|line| line.strip_prefix(key)?.strip_prefix(": "))
+            .or_else(|| {
+                // An empty value may have lost its trailing space to an editor.
+                line.and_then(|line| line.strip_prefix(key))
+                    .filter(|rest| *rest == ":")
+                    .map(|_| "")
+            });
+        let Some(value) = value else {
+            return Err(self.flaw(format!("the line `{key}: ...` belongs here")));
+        };
+        read(value).ok_or_else(|| self.flaw(format!("`{value}` is no {key}")))
+    }
+
+    fn text(&mut self, key: &str) -> Result<String, Flaw> {
+        self.parsed(key, unescape)
+    }
+
+    fn sections(&mut self, log: &mut Log) -> Result<(), Flaw> {
+        let mut least = 0;
+        while let Some(line) = self.next() {
+            let Some((number, count)) = section_head(line) else {
+                return Err(self.flaw("a section such as `[schedule 3]` belongs here"));
+            };
+            let domain = Domain::ALL[number];
+            if number < least {
+                return Err(self.flaw(format!(
+                    "the section {} stands out of order",
+                    DOMAIN_NAMES[number]
+                )));
+            }
+            least = number + 1;
+            if count > MAX_DECISIONS - log.len() {
+                return Err(self.flaw(format!(
+                    "a choice log holds at most {MAX_DECISIONS} decisions"
+                )));
+            }
+            self.section(log, domain, count)?;
+        }
+        Ok(())
+    }
+
+    fn section(&mut self, log: &mut Log, domain: Domain, count: usize) -> Result<(), Flaw> {
+        let mut bounds = Bounds::default();
+        let mut left = count;
+        while left > 0 {
+            let Some(line) = self.next() else {
+                return Err(self.flaw(format!(
+                    "{left} decisions are missing at the end of this section"
+                )));
+            };
+            for token in line.split_ascii_whitespace() {
+                let Some((decision, times)) = token_of(token, &mut bounds) else {
+                    return Err(self.flaw(format!("`{token}` is no decision")));
+                };
+                if times > left {
+                    return Err(
+                        self.flaw(format!("this section has more than its {count} decisions"))
+                    );
+                }
+                left -= times;
+                for _ in 0..times {
+                    log.push(domain, decision);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn section_head(line: &str) -> Option<(usize, usize)> {
+    let (name, count) = line.strip_prefix('[')?.strip_suffix(']')?.split_once(' ')?;
+    Some((
+        DOMAIN_NAMES.iter().position(|known| *known == name)?,
+        count.parse().ok()?,
+    ))
+}
+
+fn token_of(token: &str, bounds: &mut Bounds) -> Option<(Decision, usize)> {
+    let (token, times) = match token.split_once('*') {
+        Some((token, times)) => (token, times.parse().ok().filter(|&times| times > 0)?),
+        None => (token, 1),
+    };
+    if let Some(len) = token.strip_prefix('f') {
+        return Some((
+            Decision::Fill {
+                len: len.parse().ok()?,
+            },
+            times,
+        ));
+    }
+    let (bound, rest) = match token.split_once('/') {
+        Some((bound, rest)) => (Some(bound), rest),
+        None => (None, token),
+    };
+    let decision = match rest.split_once('@') {
+        Some((index, thread)) => {
+            if let Some(bound) = bound {
+                bounds.pick = Some(bound.parse().ok()?);
+            }
+            let (of, index) = (bounds.pick?, index.parse().ok()?);
+            (index < of).then_some(Decision::Pick {
+                of,
+                index,
+                thread: thread.parse().ok()?,
+            })?
+        }
+        None => {
+            if let Some(bound) = bound {
+                bounds.below = Some(bound.parse().ok()?);
+            }
+            let (n, value) = (bounds.below?, rest.parse().ok()?);
+            (value < n).then_some(Decision::Below { n, value })?
+        }
+    };
+    Some((decision, times))
+}
+
+/// FNV-1a over the lines. It guards against damage, not against malice, and does not see whether a checkout has turned
+/// the line ends into those of another system.
+fn checksum<'a>(lines: impl Iterator<Item = &'a str>) -> u64 {
+    let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    lines.fold(0xcbf2_9ce4_8422_2325, |hash, line| {
+        step(line.bytes().fold(hash, step), b'\n')
+    })
+}
+
+/// Text as a single line.
+fn escape(text: &str) -> String {
+    text.replace('\\', "\\\\")
+        .replace('\n', "\\n")
+        .replace('\r', "\\r")
+}
+
+fn unescape(text: &str) -> Option<String> {
+    let mut out = String::with_capacity(text.len());
+    let mut chars = text.chars();
+    while let Some(c) = chars.next() {
+        out.push(match c {
+            '\\' => match chars.next()? {
+                'n' => '\n',
+                'r' => '\r',
+                '\\' => '\\',
+                _ => return None,
+            },
+            c => c,
+        });
+    }
+    Some(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::choice::log::tests::header;
+    use crate::explore;
+    use proptest::prelude::*;
+
+    fn decision() -> impl Strategy<Value = (usize, Decision)> {
+        let pick = (2u32..6)
+            .prop_flat_map(|of| (Just(of), 0..of, 0u32..9))
+            .prop_map(|(of, index, thread)| Decision::Pick { of, index, thread });
+        let below = prop_oneof![Just(1u64), 2u64..5, 1u64..]
+            .prop_flat_map(|n| (Just(n), 0..n))
+            .prop_map(|(n, value)| Decision::Below { n, value });
+        let fill = (0u64..40).prop_map(|len| Decision::Fill { len });
+        (0..Domain::ALL.len(), prop_oneof![pick, below, fill])
+    }
+
+    prop_compose! {
+        fn log()(
+            seed: u64,
+            digest: u64,
+            omitted: u64,
+            words in proptest::array::uniform5("(?s).{0,30}"),
+            strategy in proptest::sample::select(&explore::Name::ALL[..]),
+            decisions in proptest::collection::vec((decision(), 1usize..4), 0..200),
+        ) -> Log {
+            let [package, target, test, config, signature] = words;
+            let mut log = Log::new(Header { package, target, test, seed, strategy, config, digest, signature });
+            for ((domain, decision), times) in decisions {
+                for _ in 0..times {
+                    log.push(Domain::ALL[domain], decision);
+                }
+            }
+            log.omitted = omitted;
+            log
+        }
+    }
+
+    /// Puts the right checksum under a text that was changed.
+    fn sealed(body: &str) -> String {
+        format!("{body}checksum: {:016x}\n", checksum(body.lines()))
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_reads_back(log in log()) {
+            prop_assert_eq!(read(&write(&log)), Ok(log));
+        }
+
+        #[test]
+        fn a_checkout_may_change_the_line_ends(log in log()) {
+            // A lone carriage return inside a value is escaped, so this touches line ends only.
+            prop_assert_eq!(read(&write(&log).replace('\n', "\r\n")), Ok(log));
+        }
+
+        #[test]
+        fn no_text_makes_the_reader_panic(text in "(?s).{0,400}", body in "(?s)[0-9a-f@*/ \\[\\]\n]{0,200}") {
+            let _ = read(&text);
+            let _ = read(&sealed(&text));
+            let start = write(&Log::new(header(1, explore::Name::Random)));
+            let start = start.rsplit_once("checksum").unwrap().0;
+            let _ = read(&sealed(&format!("{start}{body}")));
+            let _ = read(&sealed(&format!("{start}[schedule 9]\n{body}\n")));
+        }
+
+        #[test]
+        fn a_cut_or_a_changed_byte_is_noticed(log in log(), at: proptest::sample::Index, byte in b' '..b'~') {
+            let text = write(&log);
+            let cut = (0..=at.index(text.len() - 1)).rev().find(|&i| text.is_char_boundary(i)).unwrap();
+            prop_assert!(read(&text[..cut]).is_err());
+            let mut bytes = text.clone().into_bytes();
+            let at = at.index(bytes.len() - 1);
+            if bytes[at] != byte && bytes[at] != b'\n' {
+                bytes[at] = byte;
+                if let Ok(changed) = String::from_utf8(bytes) {
+                    prop_assert!(read(&changed).is_err());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn flaws_are_told_by_line() {
+        let good = write(&Log::new(header(1, explore::Name::Random)));
+        let body = good.rsplit_once("checksum").unwrap().0;
+        let flaw = |text: &str| read(text).unwrap_err().to_string();
+        assert_eq!(flaw(""), "line 1: this is not a squall choice log");
+        assert_eq!(
+            flaw("squall choice log 2\n"),
+            "line 1: this choice log has version 2, this squall reads version 1"
+        );
+        assert_eq!(
+            flaw(body),
+            "line 10: the choice log is cut short: it does not end with its checksum"
+        );
+        assert_eq!(
+            flaw(&good.replace("cpus=4", "cpus=5")),
+            "line 11: the checksum does not fit: the choice log was damaged or edited"
+        );
+        let wrong_strategy = body.replace("strategy: random", "strategy: best");
+        assert_eq!(
+            flaw(&sealed(&wrong_strategy)),
+            "line 6: `best` is no strategy"
+        );
+        let without_seed = body.replace("seed: 0x", "sed: 0x");
+        assert_eq!(
+            flaw(&sealed(&without_seed)),
+            "line 5: the line `seed: ...` belongs here"
+        );
+        assert_eq!(
+            flaw(&sealed(&format!("{body}[time 2]\n5/5 1\n"))),
+            "line 12: `5/5` is no decision"
+        );
+        assert_eq!(
+            flaw(&sealed(&format!("{body}[time 2]\n5/4\n"))),
+            "line 12: 1 decisions are missing at the end of this section"
+        );
+        assert_eq!(
+            flaw(&sealed(&format!(
+                "{body}[time 99999999999]\n5/4*99999999999\n"
+            ))),
+            "line 11: a choice log holds at most 262144 decisions"
+        );
+    }
+
+    #[test]
+    fn the_text_is_compact() {
+        let mut log = Log::new(header(1, explore::Name::Random));
+        for (of, index, thread) in [(3, 1, 4), (3, 0, 2), (3, 0, 2), (2, 1, 4)] {
+            log.push(Domain::Schedule, Decision::Pick { of, index, thread });
+        }
+        log.push(Domain::Time, Decision::Below { n: 100, value: 37 });
+        log.push(Domain::Time, Decision::Below { n: 100, value: 12 });
+        log.push(Domain::Time, Decision::Fill { len: 16 });
+        let text = log.to_text();
+        assert!(
+            text.contains("[schedule 4]\n3/1@4 0@2*2 2/1@4\n[time 3]\n100/37 12 f16\nchecksum: "),
+            "{text}"
+        );
+    }
+}
