@@ -39,7 +39,7 @@ impl Name {
     pub const ALL: [Name; 2] = [Name::Random, Name::Sticky];
 
     /// The name that `SQUALL_STRATEGY` takes.
-    pub fn as_str(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Name::Random => "random",
             Name::Sticky => "sticky",
@@ -110,6 +110,34 @@ impl FromStr for Selection {
     }
 }
 
+/// The selection of this name, for the attribute macro, which has its literal read while the test is compiled.
+///
+/// # Panics
+/// When there is none.
+pub const fn named(text: &str) -> Selection {
+    const PORTFOLIO: &str = "portfolio";
+    if same(text, PORTFOLIO) {
+        return Selection::Portfolio;
+    }
+    let mut i = 0;
+    while i < Name::ALL.len() {
+        if same(text, Name::ALL[i].as_str()) {
+            return Selection::Only(Name::ALL[i]);
+        }
+        i += 1;
+    }
+    panic!("there is no such strategy; the strategies are: random, sticky, portfolio")
+}
+
+const fn same(a: &str, b: &str) -> bool {
+    let (a, b) = (a.as_bytes(), b.as_bytes());
+    let mut i = 0;
+    while i < a.len() && i < b.len() && a[i] == b[i] {
+        i += 1;
+    }
+    i == a.len() && i == b.len()
+}
+
 /// The strategies built once and used for seed after seed.
 pub struct Portfolio {
     selection: Selection,
@@ -172,6 +200,11 @@ mod tests {
             assert_eq!(Name::ALL[name as usize], name);
         }
         assert_eq!("portfolio".parse(), Ok(Selection::Portfolio));
+        assert_eq!((named("portfolio"), named("sticky")), (Selection::Portfolio, Selection::Only(Name::Sticky)));
+        let panic = std::panic::catch_unwind(|| named("stick")).unwrap_err();
+        for name in Name::ALL {
+            assert!(panic.downcast_ref::<&str>().unwrap().contains(name.as_str()));
+        }
         let error = "fifo".parse::<Selection>().unwrap_err().to_string();
         assert_eq!(
             error,

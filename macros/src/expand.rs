@@ -1,0 +1,173 @@
+//! Writing the code of a test: a plain `#[test]` function around the user's own, which calls the runner.
+
+use proc_macro2::TokenStream;
+use quote::{quote, quote_spanned};
+use syn::spanned::Spanned;
+use syn::{Attribute, FnArg, ItemFn};
+
+use crate::arguments::{Arguments, Flavor};
+
+/// The expansion of `#[squall::test]`. An error comes with the function as it was, so that editors still know it.
+pub(crate) fn test(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    let function: ItemFn = match syn::parse2(item.clone()) {
+        Ok(function) => function,
+        Err(error) => {
+            let error = syn::Error::new(error.span(), format!("#[squall::test] stands on a function: {error}"));
+            let error = error.to_compile_error();
+            return quote!(#error #item);
+        }
+    };
+    let expanded = syn::parse2(arguments).and_then(|arguments| expand(&arguments, &function));
+    expanded.unwrap_or_else(|error| {
+        let error = error.to_compile_error();
+        quote!(#error #[allow(dead_code)] #function)
+    })
+}
+
+fn expand(arguments: &Arguments, function: &ItemFn) -> syn::Result<TokenStream> {
+    check(arguments, function)?;
+    let ItemFn { attrs, vis, sig, block } = function;
+    let (outer, inner): (Vec<&Attribute>, Vec<&Attribute>) = attrs.iter().partition(|attr| is_outer(attr));
+    let name = &sig.ident;
+    let function_name = name.to_string();
+    let ignored = attrs.iter().any(|attr| attr.path().is_ident("ignore"));
+    let settings = settings(arguments);
+    let takes_sim = sig.inputs.first();
+    let argument = takes_sim.map(|argument| quote_spanned!(argument.span()=> start.sim()));
+    let call = quote!(#name(#argument));
+    let body = match sig.asyncness {
+        Some(_) => on_runtime(arguments, &call),
+        None => quote!(::squall::__private::outcome(#call)),
+    };
+    Ok(quote! {
+        #(#outer)*
+        #[::core::prelude::v1::test]
+        #vis fn #name() {
+            #(#inner)*
+            #sig #block
+            ::squall::__private::test(
+                &::squall::__private::Site {
+                    module: ::core::module_path!(),
+                    function: #function_name,
+                    file: ::core::file!(),
+                    package: ::core::env!("CARGO_PKG_NAME"),
+                    manifest_dir: ::core::env!("CARGO_MANIFEST_DIR"),
+                    crate_name: ::core::env!("CARGO_CRATE_NAME"),
+                    bin_name: ::core::option_env!("CARGO_BIN_NAME"),
+                    integration: ::core::option_env!("CARGO_TARGET_TMPDIR").is_some(),
+                    ignored: #ignored,
+                    debug: ::core::cfg!(debug_assertions),
+                },
+                #settings,
+                |start: &::squall::__private::Start| #body,
+            );
+        }
+    })
+}
+
+/// Attributes that speak to the compiler or the test harness about the test; any other belongs to the user's function.
+fn is_outer(attr: &Attribute) -> bool {
+    const OUTER: [&str; 10] =
+        ["cfg", "cfg_attr", "ignore", "should_panic", "doc", "allow", "warn", "deny", "forbid", "expect"];
+    OUTER.iter().any(|name| attr.path().is_ident(name))
+}
+
+fn check(arguments: &Arguments, function: &ItemFn) -> syn::Result<()> {
+    let sig = &function.sig;
+    let wrong = |span, message: &str| Err(syn::Error::new(span, message));
+    if !sig.generics.params.is_empty() {
+        return wrong(sig.generics.span(), "a test has no generic parameters: nobody could say what they are");
+    }
+    if let Some(word) = &sig.constness {
+        return wrong(word.span(), "a test is not a const fn");
+    }
+    if let Some(word) = &sig.unsafety {
+        return wrong(word.span(), "a test is not an unsafe fn");
+    }
+    if let Some(abi) = &sig.abi {
+        return wrong(abi.span(), "a test is not an extern fn");
+    }
+    if let Some(dots) = &sig.variadic {
+        return wrong(dots.span(), "a test takes nothing, or its `squall::Sim`");
+    }
+    for (number, input) in sig.inputs.iter().enumerate() {
+        if let FnArg::Receiver(receiver) = input {
+            return wrong(receiver.span(), "a test is a free function, not a method");
+        }
+        if number > 0 {
+            return wrong(input.span(), "a test takes nothing, or its `squall::Sim`");
+        }
+    }
+    let second = function.attrs.iter().find(|attr| {
+        attr.path().segments.last().is_some_and(|segment| segment.ident == "test")
+    });
+    if let Some(second) = second {
+        return wrong(second.span(), "#[squall::test] makes this a test already; remove the other attribute");
+    }
+    if sig.asyncness.is_none()
+        && let Some(span) = arguments.runtime_argument()
+    {
+        return wrong(span, "this is about the tokio runtime of an `async fn`, and the function is not async");
+    }
+    Ok(())
+}
+
+fn settings(arguments: &Arguments) -> TokenStream {
+    let calls = &arguments.settings;
+    let workers = &arguments.worker_threads;
+    let fixed_to_one_thread = arguments.start_paused.is_some() || arguments.unhandled_panic.is_some();
+    let flavor = match (arguments.flavor, workers) {
+        (Some((Flavor::CurrentThread | Flavor::Local, _)), _) => quote!(CurrentThread),
+        (_, Some(workers)) => quote!(MultiThread(::core::option::Option::Some(#workers))),
+        (Some((Flavor::MultiThread, _)), None) => quote!(MultiThread(::core::option::Option::None)),
+        // tokio allows these on its default flavor, which is current_thread.
+        (None, None) if fixed_to_one_thread => quote!(CurrentThread),
+        (None, None) => return quote!(::squall::Settings::new() #calls),
+    };
+    quote!(::squall::Settings::new() #calls .flavor(::squall::Flavor::#flavor))
+}
+
+/// The call of an async body, on a runtime built as `#[tokio::test]` builds its own.
+fn on_runtime(arguments: &Arguments, call: &TokenStream) -> TokenStream {
+    let tokio = match &arguments.tokio {
+        Some(path) => quote!(#path),
+        None => quote!(::squall::__private::tokio),
+    };
+    let mut options = TokenStream::new();
+    if let Some((paused, _)) = arguments.start_paused {
+        options.extend(quote!(builder.start_paused(#paused);));
+    }
+    if let Some((variant, _)) = &arguments.unhandled_panic {
+        options.extend(quote!(builder.unhandled_panic(#tokio::runtime::UnhandledPanic::#variant);));
+    }
+    if let Some(name) = &arguments.name {
+        options.extend(quote!(builder.name(#name);));
+    }
+    let local = matches!(arguments.flavor, Some((Flavor::Local, _)));
+    let build = match local {
+        true => quote!(builder.build_local(::core::default::Default::default())),
+        false => quote!(builder.build()),
+    };
+    quote! {{
+        let mut builder = match start.workers() {
+            ::core::option::Option::None => #tokio::runtime::Builder::new_current_thread(),
+            ::core::option::Option::Some(workers) => {
+                let mut builder = #tokio::runtime::Builder::new_multi_thread();
+                builder.worker_threads(workers);
+                builder
+            }
+        };
+        builder.enable_all();
+        #options
+        match #build {
+            ::core::result::Result::Ok(runtime) => {
+                let returned = runtime.block_on(#call);
+                ::core::mem::drop(runtime);
+                ::squall::__private::outcome(returned)
+            }
+            ::core::result::Result::Err(error) => ::core::result::Result::Err(
+                ::std::format!("the tokio runtime could not be built: {error}"),
+            ),
+        }
+    }}
+}

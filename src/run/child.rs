@@ -1,0 +1,316 @@
+//! The child process: runs the seeds of a job through the kernel and leaves what it found in the black box and the report
+//! file. `zygote` forks it; it never returns.
+
+use std::any::Any;
+use std::collections::HashSet;
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::sync::atomic::Ordering::{Relaxed, Release};
+
+
+use super::protocol::{self, Explain, Frame, Job, RunReport};
+use super::scribe::{BodyEnd, PanicReport, Scribe};
+use super::settings::Resolved;
+use super::start::{self, Body, Start};
+use super::verdict::Verdict;
+use crate::choice::{Choices, Decision, Log, Tape};
+use crate::kernel::abi::real::blackbox::BlackBox;
+use crate::kernel::abi::real::process;
+use crate::kernel::{self, Config, Domain, End, Outcome, image};
+
+/// The exit status of a child that has reported a failure.
+pub(crate) const FAILED: i32 = 1;
+/// The exit status of a child that could not do its work, and has reported why.
+pub(crate) const TROUBLE: i32 = 2;
+
+/// A child that has grown by so many bytes ends its batch early: what the statics of a run own is leaked when they are
+/// put back.
+const GROWTH: u64 = 256 << 20;
+/// How many runs pass between two looks at the size.
+const LOOK_EVERY: u64 = 256;
+
+/// What a zygote has ready for its children.
+#[derive(Clone, Copy)]
+pub(crate) struct Equipment {
+    pub(crate) settings: &'static Resolved,
+    pub(crate) body: &'static Body,
+    pub(crate) black_box: &'static BlackBox,
+    pub(crate) report: &'static File,
+    pub(crate) scribe: &'static Scribe,
+}
+
+struct Child {
+    with: Equipment,
+    /// `None` only while a run has it.
+    choices: Option<Box<Choices>>,
+    refused: HashSet<String>,
+}
+
+/// Whether a passing seed is one of the `percent` that run twice.
+pub(crate) fn audited(seed: u64, percent: u32) -> bool {
+    let mixed = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(0x2545_f491_4f6c_dd1d);
+    ((u128::from(mixed) * 100) >> 64) < u128::from(percent)
+}
+
+/// Runs the job and ends the process. `again` marks the second run of an audited seed in a process of its own.
+pub(crate) fn run(with: Equipment, job: &Job, again: bool) -> ! {
+    // What libtest's thread or the user's main has on its stack must not be unwound into: two processes would return.
+    let work = std::panic::AssertUnwindSafe(|| {
+        let choices = Box::new(Choices::new(with.settings.strategy));
+        let mut child = Child { with, choices: Some(choices), refused: HashSet::new() };
+        match child.work(job, again) {
+            Ok(held) => i32::from(!held) * FAILED,
+            Err(trouble) => {
+                child.report(&Frame::Trouble(trouble));
+                TROUBLE
+            }
+        }
+    });
+    let code = std::panic::catch_unwind(work).unwrap_or_else(|payload| {
+        let text = super::scribe::message_of(&*payload);
+        write_frame(with, &Frame::Trouble(format!("the run's own process panicked: {text}")));
+        TROUBLE
+    });
+    with.black_box.done.store(1, Release);
+    process::exit_now(code)
+}
+
+fn write_frame(with: Equipment, frame: &Frame) {
+    let mut line = Vec::new();
+    if protocol::send(&mut line, frame).is_err() {
+        return;
+    }
+    let at = with.black_box.reported.load(Relaxed);
+    // With no room for the report there is nobody left to tell.
+    if with.report.write_all_at(&line, at).is_ok() {
+        with.black_box.reported.store(at + line.len() as u64, Release);
+    }
+}
+
+impl Child {
+    /// Runs the seeds; false after a failure.
+    fn work(&mut self, job: &Job, again: bool) -> Result<bool, String> {
+        if let Some(bytes) = self.with.settings.memory {
+            process::limit_growth(bytes).map_err(|error| format!("cannot limit the memory: {error}"))?;
+        }
+        let log = match &job.log {
+            Some(path) => Some(Log::load(path).map_err(|error| error.to_string())?),
+            None => None,
+        };
+        let many = job.batch && (job.count > 1 || audited(job.first, job.audit));
+        let image = match many {
+            true => Some(image::snapshot().map_err(|error| error.to_string())?),
+            false => None,
+        };
+        let put_back = || {
+            if let Some(image) = &image {
+                image.restore();
+            }
+        };
+        let size = process::size();
+
+        let last = job.first + (job.count - 1);
+        for seed in job.first..=last {
+            let explain = job.explain.as_ref().filter(|_| seed == last);
+            let outcome = self.simulate(seed, explain, log.clone());
+            if explain.is_some() || !self.held(&outcome) {
+                let report = self.explained(seed, outcome, explain.is_some());
+                let held = report.verdict.passed();
+                self.report(&Frame::Run(Box::new(report)));
+                return Ok(held);
+            }
+            self.note_refusals(&outcome);
+            let audit = audited(seed, job.audit);
+            if self.with.settings.digests || (audit && !job.batch) {
+                self.report(&Frame::Digest { seed, digest: outcome.digest, again });
+            }
+            if audit && job.batch {
+                put_back();
+                let digests = [outcome.digest, self.simulate(seed, None, None).digest];
+                if digests[0] != digests[1] {
+                    self.report(&Frame::Mismatch { seed, digests });
+                    return Ok(false);
+                }
+            }
+            if !again {
+                self.with.black_box.passed.fetch_add(1, Relaxed);
+            }
+            if seed == last {
+                break;
+            }
+            put_back();
+            let ran = seed - job.first + 1;
+            if ran % LOOK_EVERY == 0 && process::size().saturating_sub(size) > GROWTH {
+                break;
+            }
+        }
+
+        Ok(true)
+    }
+
+    /// One run.
+    fn simulate(&mut self, seed: u64, explain: Option<&Explain>, log: Option<Log>) -> Outcome {
+        let Equipment { settings, body, black_box, scribe, .. } = self.with;
+        black_box.begin_run(seed);
+        scribe.begin(explain.is_some());
+        let mut choices = self.choices.take().expect("squall bug: a run within a run");
+        match log {
+            Some(log) => choices.replay(log),
+            None => choices.set_seed(seed),
+        }
+        if explain.is_some() {
+            black_box.rewind();
+            choices.record(Box::new(Recorder(black_box)));
+        }
+        let config = Config {
+            cpus: settings.cpus,
+            max_virtual: settings.max_time.as_nanos().try_into().unwrap_or(u64::MAX),
+            max_steps: settings.max_steps,
+            descriptors: settings.descriptors,
+            os_threads: settings.os_threads,
+            trace: explain.is_some_and(|explain| explain.trace),
+            backtrace_at: explain.and_then(|explain| explain.backtrace_at),
+            backtraces: explain.is_some(),
+            progress: Some(&black_box.progress),
+            sink: Some(Box::new(|_, bytes| black_box.write(bytes))),
+            ..Config::default()
+        };
+        let start = Start::new(choices.seed(), settings.flavor, scribe);
+        let run = Box::new(move || start::run_body(body, &start));
+        let (outcome, oracle) = kernel::simulate(config, choices, run);
+        let oracle: Box<dyn Any> = oracle;
+        let choices = oracle.downcast().expect("squall bug: the kernel returned another oracle");
+        self.choices = Some(choices);
+        black_box.contexts.fetch_max(outcome.contexts, Relaxed);
+        outcome
+    }
+
+    fn held(&self, outcome: &Outcome) -> bool {
+        matches!(outcome.end, End::Returned) && self.with.scribe.passed()
+    }
+
+    fn explained(&self, seed: u64, outcome: Outcome, explained: bool) -> RunReport {
+        let choices = self.choices.as_ref().expect("squall bug: a report within a run");
+        let (end, panics, notes) = self.with.scribe.close();
+        let verdict = self.verdict(&outcome, end, &panics);
+        // Events are many, and their text is of use only where it was asked for.
+        let trace = outcome.trace.filter(|_| explained);
+        RunReport {
+            seed,
+            strategy: choices.strategy().to_string(),
+            notes,
+            verdict,
+            digest: outcome.digest,
+            steps: outcome.steps,
+            virtual_ns: outcome.virtual_ns,
+            refused: outcome.refused,
+            panics,
+            threads_left: outcome.threads_left,
+            trace,
+            backtrace: outcome.backtrace,
+            divergence: choices.divergence().map(ToString::to_string),
+        }
+    }
+
+    fn verdict(&self, outcome: &Outcome, end: Option<BodyEnd>, panics: &[PanicReport]) -> Verdict {
+        let settings = self.with.settings;
+        let verdict = match (&outcome.end, end) {
+            (End::Returned, Some(BodyEnd::Returned(Ok(())))) => return Verdict::Passed,
+            (End::Returned, Some(BodyEnd::Returned(Err(message)))) => Verdict::Error { message },
+            (End::Returned, Some(BodyEnd::Panicked(message))) => {
+                // A panic that was caught and resumed has been taken down on the thread where it arose.
+                let known = panics.iter().rev().find(|panic| panic.message == message).cloned();
+                Verdict::Panicked(known.unwrap_or_else(|| PanicReport {
+                    thread: "main".to_owned(),
+                    site: String::new(),
+                    message,
+                    backtrace: None,
+                }))
+            }
+            (End::Returned, None) => Verdict::Error {
+                message: "the first thread of the run ended without returning from the test's body".to_owned(),
+            },
+            (End::Exited(code), _) => Verdict::Exited { code: *code },
+            (End::Aborted { backtrace }, _) => match self.failed_allocation() {
+                Some(message) => Verdict::OutOfMemory { message, limit: settings.memory },
+                None => {
+                    let panic = panics.last().filter(|_| self.output_tells_of_panic()).cloned();
+                    Verdict::Aborted { backtrace: backtrace.clone(), panic }
+                }
+            },
+            (End::Deadlock(threads), _) => Verdict::Deadlock { threads: threads.clone() },
+            (End::Livelock(threads), _) => Verdict::Livelock { threads: threads.clone() },
+            (End::TimeLimit(threads), _) => {
+                let limit = settings.max_time.as_nanos().try_into().unwrap_or(u64::MAX);
+                Verdict::TimeLimit { limit, threads: threads.clone() }
+            }
+            (End::StepLimit(threads), _) => {
+                Verdict::StepLimit { limit: settings.max_steps, threads: threads.clone() }
+            }
+        };
+        let calls: Vec<_> = outcome.refused.iter().filter(|call| !call.tolerated).cloned().collect();
+        if calls.is_empty() { verdict } else { Verdict::Refused { calls, then: Box::new(verdict) } }
+    }
+
+    /// The last line of output, if it is std's about a failed allocation.
+    fn failed_allocation(&self) -> Option<String> {
+        allocation_failure(&self.with.black_box.output().text())
+    }
+
+    /// Whether std said why it aborts, which it does for a panic that cannot unwind.
+    fn output_tells_of_panic(&self) -> bool {
+        let text = self.with.black_box.output().text();
+        ["panicked while", "cannot unwind", "aborting", "panic in a"].iter().any(|sign| text.contains(sign))
+            || cfg!(panic = "abort")
+    }
+
+    fn note_refusals(&mut self, outcome: &Outcome) {
+        for call in &outcome.refused {
+            let site = format!("{}\n{}", call.call, call.backtrace);
+            if !call.tolerated && self.refused.insert(site) {
+                self.report(&Frame::Refused(call.clone()));
+            }
+        }
+    }
+
+    fn report(&self, frame: &Frame) {
+        write_frame(self.with, frame);
+    }
+}
+
+/// The line in which std says that an allocation failed, if the output ends with one.
+pub(crate) fn allocation_failure(output: &str) -> Option<String> {
+    let line = output.lines().rev().find(|line| line.starts_with("memory allocation of "))?;
+    line.contains(" failed").then(|| line.to_owned())
+}
+
+/// Takes decisions down in the black box, where they outlive the process.
+struct Recorder(&'static BlackBox);
+
+impl Tape for Recorder {
+    fn push(&mut self, domain: Domain, decision: Decision) {
+        let domain = domain as u64;
+        self.0.decide(match decision {
+            Decision::Below { n, value } => [domain, n, value],
+            Decision::Pick { of, index, thread } => {
+                [domain | 1 << 8 | u64::from(thread) << 32, u64::from(of), u64::from(index)]
+            }
+            Decision::Fill { len } => [domain | 2 << 8, len, 0],
+        });
+    }
+}
+
+/// Reads back what [`Recorder`] took down.
+pub(crate) fn recorded(black_box: &BlackBox, log: &mut Log) {
+    let (decisions, count) = black_box.decisions();
+    for [head, a, b] in decisions {
+        let Some(domain) = Domain::ALL.get((head & 0xff) as usize) else { continue };
+        let decision = match head >> 8 & 0xff {
+            0 => Decision::Below { n: a, value: b },
+            1 => Decision::Pick { of: a as u32, index: b as u32, thread: (head >> 32) as u32 },
+            _ => Decision::Fill { len: a },
+        };
+        log.push(*domain, decision);
+    }
+    log.omitted = count - log.len() as u64;
+}

@@ -1,0 +1,168 @@
+//! Backtraces for reading: names for the addresses that a crashed child left, and the frames that matter out of many.
+
+use std::ffi::c_void;
+use std::fmt::Write;
+
+use crate::kernel::abi::real::blackbox::CrashRecord;
+use crate::kernel::abi::real::modules::{self, Module};
+
+/// The most frames that a report shows.
+const SHOWN: usize = 24;
+
+/// The backtrace of a crash, in the form in which std prints its own. `modules` says where the code of the crashed process
+/// was; the same files are loaded here, perhaps elsewhere.
+pub(crate) fn resolve(crash: &CrashRecord, modules: &[Module]) -> String {
+    let here = modules::loaded();
+    // The handler's own frames come first; the program's begin where it was interrupted.
+    let start = crash.frames.iter().position(|frame| *frame == crash.instruction);
+    let mut frames: Vec<u64> = crash.frames[start.unwrap_or(0)..].to_vec();
+    if frames.is_empty() {
+        frames.push(crash.instruction);
+    }
+    let mut out = String::new();
+    for (number, frame) in frames.into_iter().enumerate() {
+        // A return address belongs to the call before it.
+        let inside = if number == 0 { frame } else { frame.saturating_sub(1) };
+        describe(&mut out, number, inside, modules, &here);
+    }
+    out
+}
+
+fn describe(out: &mut String, number: usize, address: u64, there: &[Module], here: &[Module]) {
+    let bug = "squall bug: a String refused text";
+    let Some(module) = there.iter().find(|module| (module.start..module.end).contains(&address)) else {
+        writeln!(out, "{number:4}: {address:#x}").expect(bug);
+        return;
+    };
+    let mut named = false;
+    if let Some(same) = here.iter().find(|other| other.path == module.path) {
+        let address = address - module.base + same.base;
+        backtrace::resolve(address as *mut c_void, |symbol| {
+            let Some(name) = symbol.name() else { return };
+            named = true;
+            writeln!(out, "{number:4}: {name:#}").expect(bug);
+            if let (Some(file), Some(line)) = (symbol.filename(), symbol.lineno()) {
+                writeln!(out, "             at {}:{line}:{}", file.display(), symbol.colno().unwrap_or(1)).expect(bug);
+            }
+        });
+    }
+    if !named {
+        let name = if module.path.is_empty() { "the program" } else { &module.path };
+        writeln!(out, "{number:4}: {name} + {:#x}", address - module.base).expect(bug);
+    }
+}
+
+/// The frames of a backtrace that are the program's own: without what takes the backtrace, panics, or starts the run, and
+/// with the inside of tokio's runtime folded. The whole of it with `RUST_BACKTRACE=full`.
+pub(crate) fn trim(backtrace: &str) -> String {
+    if std::env::var_os("RUST_BACKTRACE").is_some_and(|value| value == "full") {
+        return backtrace.trim_end().to_owned();
+    }
+    let frames = parse(backtrace);
+    let end = frames.iter().position(|frame| OUTERMOST.iter().any(|sign| frame.name.contains(sign)));
+    let frames = &frames[..end.unwrap_or(frames.len())];
+    let start = frames.iter().rposition(|frame| INNERMOST.iter().any(|sign| frame.name.contains(sign)));
+    let mut frames = &frames[start.map_or(0, |start| start + 1)..];
+    while let [first, rest @ ..] = frames {
+        if !is_ours(first.name) {
+            break;
+        }
+        frames = rest;
+    }
+    let mut out = String::new();
+    let mut shown = 0;
+    let mut folded = 0;
+    for frame in frames {
+        if NOISE.iter().any(|noise| frame.name.trim_start_matches('<').starts_with(noise)) {
+            folded += 1;
+            continue;
+        }
+        if shown == SHOWN {
+            let _ = write!(out, "... {} more frames (RUST_BACKTRACE=full shows all)", frames.len() - shown - folded);
+            break;
+        }
+        shown += 1;
+        let _ = writeln!(out, "{}", frame.name);
+        if let Some(at) = frame.at {
+            let _ = writeln!(out, "    at {at}");
+        }
+    }
+    out.trim_end().to_owned()
+}
+
+/// The last frames of what takes a backtrace or panics.
+const INNERMOST: [&str; 9] = [
+    "rust_begin_unwind",
+    "__rust_end_short_backtrace",
+    "core::panicking::",
+    "core::result::unwrap_failed",
+    "core::option::unwrap_failed",
+    "core::option::expect_failed",
+    "core::cell::panic_already",
+    "std::panicking::begin_panic",
+    "std::backtrace::Backtrace::",
+];
+/// The first frames of what starts a run or a thread.
+const OUTERMOST: [&str; 4] = [
+    "squall::run::start::run_body",
+    "squall::run::start::block_on",
+    "std::sys::backtrace::__rust_begin_short_backtrace",
+    "squall::kernel::thread::run_body",
+];
+/// Frames that say nothing about the program.
+const NOISE: [&str; 8] = [
+    "core::ops::function::",
+    "core::panic::unwind_safe",
+    "std::panic::catch_unwind",
+    "std::panicking::",
+    "tokio::runtime::",
+    "tokio::task::coop",
+    "std::thread::local::LocalKey",
+    "alloc::boxed::Box<F,A> as core::ops::function",
+];
+
+/// Whether a frame is the harness's, at the inner end of a backtrace: the kernel, and the libc symbols in front of it.
+fn is_ours(name: &str) -> bool {
+    let name = name.trim_start_matches('<');
+    let plain_c = !name.contains("::");
+    plain_c || name.starts_with("squall::kernel::") || name.starts_with("std::sys::") || name.starts_with("std::backtrace")
+}
+
+struct Frame<'a> {
+    name: &'a str,
+    at: Option<&'a str>,
+}
+
+fn parse(backtrace: &str) -> Vec<Frame<'_>> {
+    let mut frames: Vec<Frame<'_>> = Vec::new();
+    for line in backtrace.lines() {
+        let line = line.trim();
+        if let Some(at) = line.strip_prefix("at ") {
+            if let Some(frame) = frames.last_mut() {
+                frame.at = Some(at);
+            }
+        } else if let Some((number, name)) = line.split_once(": ")
+            && number.bytes().all(|b| b.is_ascii_digit())
+        {
+            frames.push(Frame { name, at: None });
+        }
+    }
+    frames
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_programs_frames_stay() {
+        let backtrace = "   0: std::backtrace::Backtrace::force_capture\n             at /rustc/x/backtrace.rs:1:2\n   1: squall::run::scribe::Scribe::hook\n   2: core::panicking::panic_fmt\n   3: shop::buy\n             at ./src/lib.rs:3:9\n   4: tokio::runtime::park::block_on\n   5: shop::test\n   6: squall::run::start::run_body\n   7: main\n";
+        assert_eq!(trim(backtrace), "shop::buy\n    at ./src/lib.rs:3:9\nshop::test");
+    }
+
+    #[test]
+    fn the_kernel_at_the_inner_end_is_left_out() {
+        let backtrace = "   0: std::backtrace::Backtrace::create\n   1: squall::kernel::thread::switch\n   2: syscall\n   3: std::sys::pal::futex\n   4: std::thread::park\n   5: shop::wait\n";
+        assert_eq!(trim(backtrace), "std::thread::park\nshop::wait");
+    }
+}

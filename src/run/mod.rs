@@ -1,0 +1,167 @@
+//! One test is many seeds: isolation, batches, verdicts.
+//!
+//! Three kinds of process take part. The *coordinator* is libtest's own: it hands out seeds, judges, reports. It starts a
+//! *zygote*, the same program anew for this one test, which forks a *child* for each batch; the child runs the body
+//! through the kernel and leaves its findings in the black box and the report file.
+//!
+//! `coordinator`, `verify`, `slot`, `batches`, `render`, `frames` belong to the first, `zygote` to the second, `child`,
+//! `start`, `scribe` to the third; the rest is shared. Only the zygote forks: other threads of libtest's process hold locks.
+
+mod builder;
+mod env;
+mod failure;
+mod returned;
+mod settings;
+mod start;
+mod units;
+
+#[cfg(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu"))]
+mod batches;
+#[cfg(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu"))]
+mod child;
+#[cfg(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu"))]
+mod coordinator;
+#[cfg(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu"))]
+mod frames;
+mod origin;
+#[cfg(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu"))]
+mod protocol;
+#[cfg(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu"))]
+mod render;
+mod scribe;
+#[cfg(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu"))]
+mod slot;
+#[cfg(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu"))]
+mod verdict;
+#[cfg(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu"))]
+mod verify;
+#[cfg(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu"))]
+mod zygote;
+
+pub use builder::Builder;
+pub use failure::{Failure, Summary};
+pub use returned::{Error, Result, Returned};
+pub use settings::{Flavor, Isolation, Settings};
+
+use origin::Origin;
+use start::Body;
+
+/// What the attribute macro's code calls. Not for people; it changes without notice.
+pub mod private {
+    pub use super::origin::Site;
+    pub use super::start::Start;
+    pub use crate::explore::named as strategy;
+    pub use tokio;
+
+    use std::time::Duration;
+
+    use super::{Origin, Returned, Settings, units};
+
+    /// A duration of the attribute's, read while the test is compiled.
+    pub const fn duration(text: &str) -> Duration {
+        match units::nanoseconds(text) {
+            Some(ns) => Duration::from_nanos(ns),
+            None => panic!("not a duration: a whole number and a unit (ns, us, ms, s, m, h or d), such as 30s"),
+        }
+    }
+
+    /// A size of the attribute's, read while the test is compiled.
+    pub const fn size(text: &str) -> u64 {
+        match units::bytes(text) {
+            Some(bytes) => bytes,
+            None => panic!("not a size: a whole number and a unit (KiB, MiB, GiB or TiB), such as 8GiB"),
+        }
+    }
+
+    /// Runs the test that the attribute stands on.
+    pub fn test(
+        site: &Site,
+        settings: Settings,
+        body: impl Fn(&Start) -> Result<(), String> + Send + Sync + 'static,
+    ) {
+        super::fail(super::execute(&Origin::of(site), &settings, Box::new(body)));
+    }
+
+    /// What a body returned, in the one form that the runner knows.
+    pub fn outcome(returned: impl Returned) -> Result<(), String> {
+        returned.outcome()
+    }
+}
+
+/// Prints a failure and fails the surrounding test with it. The panic hook is passed over: everything has been said.
+fn fail(result: std::result::Result<Summary, Failure>) {
+    if let Err(failure) = result {
+        eprint!("{}", failure.text);
+        std::panic::resume_unwind(Box::new(failure.text));
+    }
+}
+
+fn on_thread(settings: Settings, body: Box<Body>) -> std::result::Result<Summary, Failure> {
+    let Some(origin) = Origin::of_thread() else {
+        return Err(unusable(
+            "a test",
+            "squall::Builder must run on the thread of a #[test], or in main: the program is started again to run the \
+             seeds, and comes only there",
+        ));
+    };
+    execute(&origin, &settings, body)
+}
+
+/// The failure of a test that could not be run.
+fn unusable(test: &str, why: impl std::fmt::Display) -> Failure {
+    Failure {
+        test: test.to_owned(),
+        seed: None,
+        signature: String::new(),
+        log: None,
+        text: format!("squall: {test} could not be run: {why}\n"),
+    }
+}
+
+#[cfg(not(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu")))]
+fn execute(origin: &Origin, _: &Settings, _: Box<Body>) -> std::result::Result<Summary, Failure> {
+    Err(unusable(&origin.test, "this platform needs the portable engine: the kernel runs on x86_64 Linux with glibc only"))
+}
+
+/// Runs a test: as its coordinator, or, in a process that was started for it, as its zygote, and then for good.
+#[cfg(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu"))]
+fn execute(origin: &Origin, settings: &Settings, body: Box<Body>) -> std::result::Result<Summary, Failure> {
+    if crate::kernel::in_simulation() {
+        return Err(unusable(&origin.test, "a squall test cannot be started inside another's simulation"));
+    }
+    let ordinal = ordinal(&origin.test);
+    let birth = std::env::var(protocol::ZYGOTE).ok();
+    let birth: Option<protocol::Birth> = match birth.map(|text| serde_json::from_str(&text)) {
+        None => None,
+        Some(Ok(birth)) => Some(birth),
+        Some(Err(_)) => {
+            let why = format!("{} is for squall's own use; unset it", protocol::ZYGOTE);
+            return Err(unusable(&origin.test, why));
+        }
+    };
+    if let Some(birth) = &birth
+        && (birth.test != origin.test || birth.ordinal > ordinal)
+    {
+        // An earlier run of the same test: the coordinator has been through it, and it held.
+        return Ok(Summary { runs: 0 });
+    }
+    let environment = env::Environment::read().map_err(|error| unusable(&origin.test, error))?;
+    let resolved = settings::Resolved::new(settings, &environment, origin.failures())
+        .map_err(|error| unusable(&origin.test, error))?;
+    match birth {
+        Some(birth) => zygote::serve(&birth, resolved, body),
+        None => coordinator::run(origin, &resolved, ordinal),
+    }
+}
+
+/// How many runs of a test this process has come to before.
+#[cfg(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu"))]
+fn ordinal(test: &str) -> u32 {
+    use std::collections::HashMap;
+    use std::sync::{Mutex, PoisonError};
+    static COUNTS: Mutex<Option<HashMap<String, u32>>> = Mutex::new(None);
+    let mut counts = COUNTS.lock().unwrap_or_else(PoisonError::into_inner);
+    let count = counts.get_or_insert_default().entry(test.to_owned()).or_default();
+    *count += 1;
+    *count - 1
+}

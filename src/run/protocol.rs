@@ -1,0 +1,147 @@
+//! What coordinator, zygote and child tell each other: commands and answers over a socket, frames in the report file.
+//!
+//! Everything is a line of JSON. A passing seed sends nothing.
+
+use std::io::{self, BufRead, Write};
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::scribe::PanicReport;
+use super::verdict::Verdict;
+use crate::kernel::abi::real::modules::Module;
+use crate::kernel::{Event, Refused, ThreadReport};
+
+/// The variable that makes a process a zygote, and tells it which.
+pub(crate) const ZYGOTE: &str = "SQUALL_ZYGOTE";
+
+/// What the variable says: descriptors, and which run of which test the zygote is for.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(crate) struct Birth {
+    /// The socket for commands and answers.
+    pub(crate) control: i32,
+    /// The black box's file.
+    pub(crate) black_box: i32,
+    /// The report file.
+    pub(crate) report: i32,
+    /// The test.
+    pub(crate) test: String,
+    /// Which of the runs within the test, the first being 0.
+    pub(crate) ordinal: u32,
+}
+
+/// From the coordinator to the zygote.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) enum Command {
+    /// Have so many contexts ready before the next fork.
+    Prewarm(u32),
+    /// Run these seeds.
+    Run(Job),
+}
+
+/// From the zygote to the coordinator.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) enum Answer {
+    /// The zygote has come up.
+    Hello {
+        /// Where its code is.
+        modules: Vec<Module>,
+        /// Why seeds cannot share a process here, if they cannot.
+        unbatched: Option<String>,
+    },
+    /// The job is over: every child ended well, or the last one with this wait status.
+    Done {
+        /// Zero, or the wait status of the child that did not end well.
+        status: i32,
+    },
+    /// The zygote could not do what it was told.
+    Trouble(String),
+}
+
+/// Seeds to run.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(crate) struct Job {
+    /// The first seed.
+    pub(crate) first: u64,
+    /// How many.
+    pub(crate) count: u64,
+    /// Whether they share a process.
+    pub(crate) batch: bool,
+    /// Percentage of passing seeds to run a second time.
+    pub(crate) audit: u32,
+    /// What to take down of the last seed.
+    pub(crate) explain: Option<Explain>,
+    /// Answer from this log instead of the seed.
+    pub(crate) log: Option<std::path::PathBuf>,
+}
+
+/// What to take down beyond the verdict.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Explain {
+    /// The text of every event.
+    pub(crate) trace: bool,
+    /// The backtrace at this event.
+    pub(crate) backtrace_at: Option<u64>,
+}
+
+/// From a child to the coordinator, in the report file.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) enum Frame {
+    /// The digest of a seed that passed.
+    Digest {
+        /// The seed.
+        seed: u64,
+        /// Its digest.
+        digest: u64,
+        /// Whether this was a second run.
+        again: bool,
+    },
+    /// A refused call in a run that passed.
+    Refused(Refused),
+    /// A run that failed, or whose explanation was asked for.
+    Run(Box<RunReport>),
+    /// A seed passed twice, with two digests.
+    Mismatch {
+        /// The seed.
+        seed: u64,
+        /// The digests.
+        digests: [u64; 2],
+    },
+    /// The child could not do what it was told.
+    Trouble(String),
+}
+
+/// Everything about one run.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct RunReport {
+    pub(crate) seed: u64,
+    pub(crate) strategy: String,
+    pub(crate) notes: Vec<String>,
+    pub(crate) verdict: Verdict,
+    pub(crate) digest: u64,
+    pub(crate) steps: u64,
+    pub(crate) virtual_ns: u64,
+    pub(crate) refused: Vec<Refused>,
+    pub(crate) panics: Vec<PanicReport>,
+    pub(crate) threads_left: Vec<ThreadReport>,
+    pub(crate) trace: Option<Vec<Event>>,
+    pub(crate) backtrace: Option<String>,
+    /// Where the program left the log that it was to follow.
+    pub(crate) divergence: Option<String>,
+}
+
+/// Writes a message.
+pub(crate) fn send(to: &mut impl Write, message: &impl Serialize) -> io::Result<()> {
+    let mut line = serde_json::to_vec(message)?;
+    line.push(b'\n');
+    to.write_all(&line)
+}
+
+/// Reads a message; `None` at the end.
+pub(crate) fn receive<T: DeserializeOwned>(from: &mut impl BufRead) -> io::Result<Option<T>> {
+    let mut line = Vec::new();
+    if from.read_until(b'\n', &mut line)? == 0 {
+        return Ok(None);
+    }
+    Ok(Some(serde_json::from_slice(&line)?))
+}

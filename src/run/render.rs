@@ -1,0 +1,262 @@
+//! The text of a failure. `coordinator` gathers what there is to say, this file says it.
+
+use std::fmt::Write;
+
+use super::frames;
+use super::protocol::RunReport;
+use super::scribe::PanicReport;
+use super::units::show_nanoseconds;
+use super::verdict::{Difference, Verdict};
+use crate::kernel::abi::real::blackbox::Output;
+use crate::kernel::{Event, Refused, ThreadReport};
+
+/// Lines of a seed's output that are shown, from its beginning and from its end, each.
+const OUTPUT_LINES: usize = 40;
+/// Events before the end that are shown.
+const EVENTS: usize = 12;
+
+/// All that a failure has to say.
+pub(crate) struct Told<'a> {
+    pub(crate) test: &'a str,
+    pub(crate) report: &'a RunReport,
+    pub(crate) output: &'a Output,
+    /// Lines between the verdict and the run's details.
+    pub(crate) remarks: Vec<String>,
+    /// The command that fails the same way.
+    pub(crate) replay: String,
+    /// What became of the log.
+    pub(crate) log: Option<String>,
+}
+
+/// A text in the making; writing to a `String` cannot fail.
+struct Page(String);
+
+impl Page {
+    fn line(&mut self, text: impl AsRef<str>) {
+        self.0.push_str(text.as_ref());
+        self.0.push('\n');
+    }
+
+    /// Lines under a heading, each indented.
+    fn block(&mut self, indent: usize, text: &str) {
+        for line in text.lines() {
+            let _ = writeln!(self.0, "{:indent$}{line}", "");
+        }
+    }
+}
+
+/// The text of a failure.
+pub(crate) fn failure(told: &Told<'_>) -> String {
+    let Told { test, report, output, remarks, replay, log } = told;
+    let mut page = Page(String::new());
+    page.line(format!("squall: {test} failed with seed {:#x}: {}", report.seed, report.verdict.headline()));
+    verdict(&mut page, &report.verdict);
+    for remark in remarks {
+        page.line(format!("  {remark}"));
+    }
+    let mut facts = vec![format!("strategy {}", report.strategy)];
+    facts.extend(report.notes.iter().cloned());
+    // A run that took its process with it could not say how far it came.
+    if report.virtual_ns > 0 {
+        facts.push(format!("{} of simulated time", show_nanoseconds(report.virtual_ns)));
+        facts.push(format!("{} kernel entries", report.steps));
+    }
+    page.line(format!("  the run: {}", facts.join(", ")));
+    if let Some(divergence) = &report.divergence {
+        page.line(format!("  {divergence}"));
+    }
+    other_panics(&mut page, report);
+    refused(&mut page, &report.refused);
+    events(&mut page, report.trace.as_deref());
+    show_output(&mut page, output);
+    if let Some(log) = log {
+        page.line(format!("  log: {log}"));
+    }
+    page.line(format!("replay: {replay}"));
+    page.0
+}
+
+fn verdict(page: &mut Page, verdict: &Verdict) {
+    match verdict {
+        Verdict::Passed | Verdict::Exited { .. } => {}
+        Verdict::Panicked(panic) => panicked(page, panic),
+        Verdict::Error { message } => page.block(4, message),
+        Verdict::Deadlock { threads }
+        | Verdict::Livelock { threads }
+        | Verdict::TimeLimit { threads, .. }
+        | Verdict::StepLimit { threads, .. } => table(page, threads),
+        Verdict::Stuck { backtrace, .. }
+        | Verdict::Signalled { backtrace, .. }
+        | Verdict::StackOverflow { backtrace } => where_it_was(page, backtrace),
+        Verdict::Aborted { backtrace, panic } => {
+            if let Some(panic) = panic {
+                page.block(4, &panic.message);
+            }
+            where_it_was(page, backtrace);
+        }
+        Verdict::OutOfMemory { message, .. } => page.block(4, message),
+        Verdict::Refused { then, .. } => self::verdict(page, then),
+        Verdict::Nondeterministic(difference) => differs(page, difference),
+        Verdict::Leak { there, .. } => self::verdict(page, there),
+    }
+}
+
+fn panicked(page: &mut Page, panic: &PanicReport) {
+    page.block(4, &panic.message);
+    if let Some(backtrace) = &panic.backtrace {
+        where_it_was(page, backtrace);
+    }
+}
+
+fn where_it_was(page: &mut Page, backtrace: &str) {
+    let trimmed = frames::trim(backtrace);
+    if !trimmed.is_empty() {
+        page.line("  backtrace:");
+        page.block(4, &trimmed);
+    }
+}
+
+/// Every thread: what it is, what it is in, what it waits for, and where.
+fn table(page: &mut Page, threads: &[ThreadReport]) {
+    let rows: Vec<[String; 4]> = threads
+        .iter()
+        .map(|thread| {
+            let name = if thread.name.is_empty() { "(unnamed)" } else { &thread.name };
+            [
+                thread.id.to_string(),
+                format!("{name} on {}", thread.host),
+                thread.call.clone(),
+                thread.waits_for.clone(),
+            ]
+        })
+        .collect();
+    let head = ["thread", "name", "in", "waits for"].map(str::to_owned);
+    let mut widths = [0; 4];
+    for row in rows.iter().chain([&head]) {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    for row in [&head].into_iter().chain(&rows) {
+        let mut line = String::from("   ");
+        for (width, cell) in widths.iter().zip(row) {
+            let _ = write!(line, " {cell:width$} ");
+        }
+        page.line(line.trim_end());
+    }
+    for thread in threads {
+        let Some(backtrace) = &thread.backtrace else { continue };
+        let trimmed = frames::trim(backtrace);
+        if !trimmed.is_empty() {
+            page.line(format!("  thread {} is at:", thread.id));
+            page.block(4, &trimmed);
+        }
+    }
+}
+
+fn differs(page: &mut Page, difference: &Difference) {
+    let [one, other] = &difference.outcomes;
+    page.line(format!("    once:   {one}"));
+    page.line(format!("    again:  {other}"));
+    let Some([one, other]) = &difference.events else {
+        page.line("    with every event recorded it took the same course each time, so the event that differs is unknown");
+        return;
+    };
+    page.line(format!("  after {} equal events, the first that differs:", difference.common));
+    for (name, event) in [("once:  ", one), ("again: ", other)] {
+        match event {
+            Some(event) => page.line(format!("    {name} {}", show(event))),
+            None => page.line(format!("    {name} the run was over")),
+        }
+    }
+    if let Some(backtrace) = &difference.backtrace {
+        where_it_was(page, backtrace);
+    }
+}
+
+fn show(event: &Event) -> String {
+    format!("{:>10}  thread {}  {}", show_nanoseconds(event.at), event.thread, event.what)
+}
+
+/// Panics besides the one that the verdict is about: tasks and threads whose panic was caught or lost.
+fn other_panics(page: &mut Page, report: &RunReport) {
+    let told = match &report.verdict {
+        Verdict::Panicked(panic) | Verdict::Aborted { panic: Some(panic), .. } => Some(panic),
+        Verdict::Refused { then, .. } | Verdict::Leak { there: then, .. } => match &**then {
+            Verdict::Panicked(panic) => Some(panic),
+            _ => None,
+        },
+        _ => None,
+    };
+    let others = report.panics.iter().filter(|panic| told != Some(*panic));
+    for panic in others.take(8) {
+        let first = panic.message.lines().next().unwrap_or("");
+        page.line(format!("  also: thread {} panicked at {}: {first}", panic.thread, panic.site));
+    }
+}
+
+fn refused(page: &mut Page, calls: &[Refused]) {
+    let mut told: Vec<(&str, &str)> = Vec::new();
+    for call in calls {
+        if told.contains(&(&call.call, &call.backtrace)) {
+            continue;
+        }
+        told.push((&call.call, &call.backtrace));
+        page.line(format!("  {}", refusal(call)));
+        if !call.tolerated {
+            let trimmed = frames::trim(&call.backtrace);
+            page.block(4, &trimmed);
+        }
+    }
+}
+
+/// One line about a refused call.
+pub(crate) fn refusal(call: &Refused) -> String {
+    format!(
+        "refused: {} is not simulated and failed with {} (thread {} on host {})",
+        call.call,
+        call.errno.name(),
+        call.thread,
+        call.host
+    )
+}
+
+/// Where a refused call was made, in a word.
+pub(crate) fn refusal_site(call: &Refused) -> String {
+    let trimmed = frames::trim(&call.backtrace);
+    let at = trimmed.lines().find_map(|line| line.trim().strip_prefix("at "));
+    at.or(trimmed.lines().next()).unwrap_or("an unknown place").to_owned()
+}
+
+fn events(page: &mut Page, trace: Option<&[Event]>) {
+    let Some(trace) = trace.filter(|trace| !trace.is_empty()) else { return };
+    let from = trace.len().saturating_sub(EVENTS);
+    page.line(format!("  the last {} of {} events:", trace.len() - from, trace.len()));
+    for event in &trace[from..] {
+        page.line(format!("    {}", show(event)));
+    }
+}
+
+fn show_output(page: &mut Page, output: &Output) {
+    let text = output.text();
+    if text.is_empty() {
+        return;
+    }
+    let lines: Vec<&str> = text.lines().collect();
+    page.line("  the run printed:");
+    if lines.len() <= 2 * OUTPUT_LINES {
+        for line in &lines {
+            page.line(format!("    | {line}"));
+        }
+        return;
+    }
+    for line in &lines[..OUTPUT_LINES] {
+        page.line(format!("    | {line}"));
+    }
+    let missing = lines.len() - 2 * OUTPUT_LINES;
+    let more = if output.missing > 0 { format!(" and {} bytes", output.missing) } else { String::new() };
+    page.line(format!("    | [... {missing} lines{more} ...]"));
+    for line in &lines[lines.len() - OUTPUT_LINES..] {
+        page.line(format!("    | {line}"));
+    }
+}
