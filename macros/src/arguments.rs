@@ -55,12 +55,17 @@ impl Arguments {
             "descriptors" => self.number::<u32>(name, span, 1..=1 << 20, input),
             "budget" | "watchdog" | "max_time" => {
                 let text: LitStr = literal(input, name, "a duration in quotes, such as \"30s\"")?;
-                let read = quote_spanned!(text.span()=> const { ::squall::__private::duration(#text) });
+                let read =
+                    quote_spanned!(text.span()=> const { ::squall::__private::duration(#text) });
                 self.setting(name, span, read);
                 Ok(())
             }
             "memory" => {
-                let text: LitStr = literal(input, name, "a size in quotes, such as \"8GiB\", or \"none\"")?;
+                let text: LitStr = literal(
+                    input,
+                    name,
+                    "a size in quotes, such as \"8GiB\", or \"none\"",
+                )?;
                 let read = match text.value().as_str() {
                     "none" => quote!(::core::option::Option::None),
                     _ => quote_spanned! {text.span()=>
@@ -72,7 +77,8 @@ impl Arguments {
             }
             "strategy" => {
                 let text: LitStr = literal(input, name, "the name of a strategy in quotes")?;
-                let read = quote_spanned!(text.span()=> const { ::squall::__private::strategy(#text) });
+                let read =
+                    quote_spanned!(text.span()=> const { ::squall::__private::strategy(#text) });
                 self.setting(name, span, read);
                 Ok(())
             }
@@ -81,7 +87,12 @@ impl Arguments {
                 let variant = match text.value().as_str() {
                     "batch" => quote!(Batch),
                     "process" => quote!(Process),
-                    _ => return Err(syn::Error::new(text.span(), "`isolation` is \"batch\" or \"process\"")),
+                    _ => {
+                        return Err(syn::Error::new(
+                            text.span(),
+                            "`isolation` is \"batch\" or \"process\"",
+                        ));
+                    }
                 };
                 self.setting(name, span, quote!(::squall::Isolation::#variant));
                 Ok(())
@@ -101,7 +112,8 @@ impl Arguments {
                     "multi_thread" => Flavor::MultiThread,
                     "local" => Flavor::Local,
                     _ => {
-                        let message = "`flavor` is \"current_thread\", \"multi_thread\" or \"local\"";
+                        let message =
+                            "`flavor` is \"current_thread\", \"multi_thread\" or \"local\"";
                         return Err(syn::Error::new(text.span(), message));
                     }
                 };
@@ -110,7 +122,10 @@ impl Arguments {
             "worker_threads" => {
                 let number: LitInt = literal(input, name, "a number of workers")?;
                 if number.base10_parse::<usize>()? == 0 {
-                    return Err(syn::Error::new(number.span(), "`worker_threads` is at least 1"));
+                    return Err(syn::Error::new(
+                        number.span(),
+                        "`worker_threads` is at least 1",
+                    ));
                 }
                 self.worker_threads = Some(number);
             }
@@ -140,7 +155,8 @@ impl Arguments {
                 return Err(syn::Error::new(span, message));
             }
             _ => {
-                let message = format!("`{name}` is no argument of squall::test; there are: {KNOWN}");
+                let message =
+                    format!("`{name}` is no argument of squall::test; there are: {KNOWN}");
                 return Err(syn::Error::new(span, message));
             }
         }
@@ -168,11 +184,16 @@ impl Arguments {
 
     fn hosts(&mut self, span: Span, input: ParseStream<'_>) -> syn::Result<()> {
         let form = "`hosts` is a list of names in quotes, such as [\"a\", \"b\"]";
-        let array: syn::ExprArray = input.parse().map_err(|error| syn::Error::new(error.span(), form))?;
+        let array: syn::ExprArray = input
+            .parse()
+            .map_err(|error| syn::Error::new(error.span(), form))?;
         let mut names = Vec::new();
         for element in &array.elems {
             match element {
-                Expr::Lit(ExprLit { lit: Lit::Str(name), .. }) => names.push(name),
+                Expr::Lit(ExprLit {
+                    lit: Lit::Str(name),
+                    ..
+                }) => names.push(name),
                 other => return Err(syn::Error::new_spanned(other, form)),
             }
         }
@@ -187,17 +208,22 @@ impl Arguments {
 
     /// Arguments that contradict each other.
     fn check(&self) -> syn::Result<()> {
-        let one_thread = |flavor| matches!(flavor, Some((Flavor::CurrentThread | Flavor::Local, _)));
+        let one_thread =
+            |flavor| matches!(flavor, Some((Flavor::CurrentThread | Flavor::Local, _)));
         if let Some(workers) = &self.worker_threads
             && one_thread(self.flavor)
         {
             let message = "`worker_threads` goes with `flavor = \"multi_thread\"`";
             return Err(syn::Error::new(workers.span(), message));
         }
-        let threads = self.worker_threads.is_some() || matches!(self.flavor, Some((Flavor::MultiThread, _)));
+        let threads =
+            self.worker_threads.is_some() || matches!(self.flavor, Some((Flavor::MultiThread, _)));
         for (name, span) in [
             ("start_paused", self.start_paused.map(|(_, span)| span)),
-            ("unhandled_panic", self.unhandled_panic.as_ref().map(|(_, span)| *span)),
+            (
+                "unhandled_panic",
+                self.unhandled_panic.as_ref().map(|(_, span)| *span),
+            ),
         ] {
             if let Some(span) = span.filter(|_| threads) {
                 let message = format!("`{name}` goes with `flavor = \"current_thread\"`");
@@ -216,7 +242,9 @@ fn literal<T: Parse>(input: ParseStream<'_>, name: &str, form: &str) -> syn::Res
         Ok(_) => input.parse(),
         Err(_) => {
             let expr: syn::Result<Expr> = input.parse();
-            Err(error(expr.map_or_else(|error| error.span(), |expr| expr.span())))
+            Err(error(
+                expr.map_or_else(|error| error.span(), |expr| expr.span()),
+            ))
         }
     }
 }
@@ -234,7 +262,9 @@ impl Parse for Arguments {
             };
             if !input.peek(Token![=]) {
                 let message = match name.as_str() {
-                    "current_thread" | "multi_thread" | "local" => format!("write `flavor = \"{name}\"`"),
+                    "current_thread" | "multi_thread" | "local" => {
+                        format!("write `flavor = \"{name}\"`")
+                    }
                     _ => format!("`{name}` needs a value: `{name} = ...`"),
                 };
                 return Err(syn::Error::new(span, message));

@@ -12,7 +12,10 @@ pub(crate) fn test(arguments: TokenStream, item: TokenStream) -> TokenStream {
     let function: ItemFn = match syn::parse2(item.clone()) {
         Ok(function) => function,
         Err(error) => {
-            let error = syn::Error::new(error.span(), format!("#[squall::test] stands on a function: {error}"));
+            let error = syn::Error::new(
+                error.span(),
+                format!("#[squall::test] stands on a function: {error}"),
+            );
             let error = error.to_compile_error();
             return quote!(#error #item);
         }
@@ -26,8 +29,14 @@ pub(crate) fn test(arguments: TokenStream, item: TokenStream) -> TokenStream {
 
 fn expand(arguments: &Arguments, function: &ItemFn) -> syn::Result<TokenStream> {
     check(arguments, function)?;
-    let ItemFn { attrs, vis, sig, block } = function;
-    let (outer, inner): (Vec<&Attribute>, Vec<&Attribute>) = attrs.iter().partition(|attr| is_outer(attr));
+    let ItemFn {
+        attrs,
+        vis,
+        sig,
+        block,
+    } = function;
+    let (outer, inner): (Vec<&Attribute>, Vec<&Attribute>) =
+        attrs.iter().partition(|attr| is_outer(attr));
     let name = &sig.ident;
     let function_name = name.to_string();
     let ignored = attrs.iter().any(|attr| attr.path().is_ident("ignore"));
@@ -67,8 +76,18 @@ fn expand(arguments: &Arguments, function: &ItemFn) -> syn::Result<TokenStream> 
 
 /// Attributes that speak to the compiler or the test harness about the test; any other belongs to the user's function.
 fn is_outer(attr: &Attribute) -> bool {
-    const OUTER: [&str; 10] =
-        ["cfg", "cfg_attr", "ignore", "should_panic", "doc", "allow", "warn", "deny", "forbid", "expect"];
+    const OUTER: [&str; 10] = [
+        "cfg",
+        "cfg_attr",
+        "ignore",
+        "should_panic",
+        "doc",
+        "allow",
+        "warn",
+        "deny",
+        "forbid",
+        "expect",
+    ];
     OUTER.iter().any(|name| attr.path().is_ident(name))
 }
 
@@ -76,7 +95,10 @@ fn check(arguments: &Arguments, function: &ItemFn) -> syn::Result<()> {
     let sig = &function.sig;
     let wrong = |span, message: &str| Err(syn::Error::new(span, message));
     if !sig.generics.params.is_empty() {
-        return wrong(sig.generics.span(), "a test has no generic parameters: nobody could say what they are");
+        return wrong(
+            sig.generics.span(),
+            "a test has no generic parameters: nobody could say what they are",
+        );
     }
     if let Some(word) = &sig.constness {
         return wrong(word.span(), "a test is not a const fn");
@@ -99,15 +121,24 @@ fn check(arguments: &Arguments, function: &ItemFn) -> syn::Result<()> {
         }
     }
     let second = function.attrs.iter().find(|attr| {
-        attr.path().segments.last().is_some_and(|segment| segment.ident == "test")
+        attr.path()
+            .segments
+            .last()
+            .is_some_and(|segment| segment.ident == "test")
     });
     if let Some(second) = second {
-        return wrong(second.span(), "#[squall::test] makes this a test already; remove the other attribute");
+        return wrong(
+            second.span(),
+            "#[squall::test] makes this a test already; remove the other attribute",
+        );
     }
     if sig.asyncness.is_none()
         && let Some(span) = arguments.runtime_argument()
     {
-        return wrong(span, "this is about the tokio runtime of an `async fn`, and the function is not async");
+        return wrong(
+            span,
+            "this is about the tokio runtime of an `async fn`, and the function is not async",
+        );
     }
     Ok(())
 }
@@ -115,7 +146,8 @@ fn check(arguments: &Arguments, function: &ItemFn) -> syn::Result<()> {
 fn settings(arguments: &Arguments) -> TokenStream {
     let calls = &arguments.settings;
     let workers = &arguments.worker_threads;
-    let fixed_to_one_thread = arguments.start_paused.is_some() || arguments.unhandled_panic.is_some();
+    let fixed_to_one_thread =
+        arguments.start_paused.is_some() || arguments.unhandled_panic.is_some();
     let flavor = match (arguments.flavor, workers) {
         (Some((Flavor::CurrentThread | Flavor::Local, _)), _) => quote!(CurrentThread),
         (_, Some(workers)) => quote!(MultiThread(::core::option::Option::Some(#workers))),

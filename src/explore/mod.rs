@@ -200,10 +200,18 @@ mod tests {
             assert_eq!(Name::ALL[name as usize], name);
         }
         assert_eq!("portfolio".parse(), Ok(Selection::Portfolio));
-        assert_eq!((named("portfolio"), named("sticky")), (Selection::Portfolio, Selection::Only(Name::Sticky)));
+        assert_eq!(
+            (named("portfolio"), named("sticky")),
+            (Selection::Portfolio, Selection::Only(Name::Sticky))
+        );
         let panic = std::panic::catch_unwind(|| named("stick")).unwrap_err();
         for name in Name::ALL {
-            assert!(panic.downcast_ref::<&str>().unwrap().contains(name.as_str()));
+            assert!(
+                panic
+                    .downcast_ref::<&str>()
+                    .unwrap()
+                    .contains(name.as_str())
+            );
         }
         let error = "fifo".parse::<Selection>().unwrap_err().to_string();
         assert_eq!(

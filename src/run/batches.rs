@@ -38,7 +38,9 @@ impl Batches {
 
     /// The next job: its first seed and how many. The first one is always given, however small the budget.
     pub(crate) fn next(&mut self) -> Option<(u64, u64)> {
-        let late = self.deadline.is_some_and(|deadline| Instant::now() >= deadline);
+        let late = self
+            .deadline
+            .is_some_and(|deadline| Instant::now() >= deadline);
         if late && self.next > 0 {
             return None;
         }
@@ -98,7 +100,12 @@ mod tests {
         let mut jobs = Vec::new();
         while let Some((first, count)) = batches.next() {
             jobs.push((first, count));
-            batches.done(first, count, count, per_seed * count as u32 + Duration::from_millis(1));
+            batches.done(
+                first,
+                count,
+                count,
+                per_seed * count as u32 + Duration::from_millis(1),
+            );
         }
         jobs
     }

@@ -94,7 +94,10 @@ impl Builder {
         F: Fn(Sim) -> R + Send + Sync + 'static,
         R: Returned,
     {
-        super::on_thread(self.settings, Box::new(move |start: &Start| body(start.sim()).outcome()))
+        super::on_thread(
+            self.settings,
+            Box::new(move |start: &Start| body(start.sim()).outcome()),
+        )
     }
 
     /// As [`Builder::run`]; a failure is printed and fails the surrounding test.

@@ -7,7 +7,6 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::sync::atomic::Ordering::{Relaxed, Release};
 
-
 use super::protocol::{self, Explain, Frame, Job, RunReport};
 use super::scribe::{BodyEnd, PanicReport, Scribe};
 use super::settings::Resolved;
@@ -48,7 +47,9 @@ struct Child {
 
 /// Whether a passing seed is one of the `percent` that run twice.
 pub(crate) fn audited(seed: u64, percent: u32) -> bool {
-    let mixed = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(0x2545_f491_4f6c_dd1d);
+    let mixed = seed
+        .wrapping_mul(0x9e37_79b9_7f4a_7c15)
+        .wrapping_add(0x2545_f491_4f6c_dd1d);
     ((u128::from(mixed) * 100) >> 64) < u128::from(percent)
 }
 
@@ -57,7 +58,11 @@ pub(crate) fn run(with: Equipment, job: &Job, again: bool) -> ! {
     // What libtest's thread or the user's main has on its stack must not be unwound into: two processes would return.
     let work = std::panic::AssertUnwindSafe(|| {
         let choices = Box::new(Choices::new(with.settings.strategy));
-        let mut child = Child { with, choices: Some(choices), refused: HashSet::new() };
+        let mut child = Child {
+            with,
+            choices: Some(choices),
+            refused: HashSet::new(),
+        };
         match child.work(job, again) {
             Ok(held) => i32::from(!held) * FAILED,
             Err(trouble) => {
@@ -68,7 +73,10 @@ pub(crate) fn run(with: Equipment, job: &Job, again: bool) -> ! {
     });
     let code = std::panic::catch_unwind(work).unwrap_or_else(|payload| {
         let text = super::scribe::message_of(&*payload);
-        write_frame(with, &Frame::Trouble(format!("the run's own process panicked: {text}")));
+        write_frame(
+            with,
+            &Frame::Trouble(format!("the run's own process panicked: {text}")),
+        );
         TROUBLE
     });
     with.black_box.done.store(1, Release);
@@ -83,7 +91,9 @@ fn write_frame(with: Equipment, frame: &Frame) {
     let at = with.black_box.reported.load(Relaxed);
     // With no room for the report there is nobody left to tell.
     if with.report.write_all_at(&line, at).is_ok() {
-        with.black_box.reported.store(at + line.len() as u64, Release);
+        with.black_box
+            .reported
+            .store(at + line.len() as u64, Release);
     }
 }
 
@@ -91,7 +101,8 @@ impl Child {
     /// Runs the seeds; false after a failure.
     fn work(&mut self, job: &Job, again: bool) -> Result<bool, String> {
         if let Some(bytes) = self.with.settings.memory {
-            process::limit_growth(bytes).map_err(|error| format!("cannot limit the memory: {error}"))?;
+            process::limit_growth(bytes)
+                .map_err(|error| format!("cannot limit the memory: {error}"))?;
         }
         let log = match &job.log {
             Some(path) => Some(Log::load(path).map_err(|error| error.to_string())?),
@@ -122,7 +133,11 @@ impl Child {
             self.note_refusals(&outcome);
             let audit = audited(seed, job.audit);
             if self.with.settings.digests || (audit && !job.batch) {
-                self.report(&Frame::Digest { seed, digest: outcome.digest, again });
+                self.report(&Frame::Digest {
+                    seed,
+                    digest: outcome.digest,
+                    again,
+                });
             }
             if audit && job.batch {
                 put_back();
@@ -140,7 +155,7 @@ impl Child {
             }
             put_back();
             let ran = seed - job.first + 1;
-            if ran % LOOK_EVERY == 0 && process::size().saturating_sub(size) > GROWTH {
+            if ran.is_multiple_of(LOOK_EVERY) && process::size().saturating_sub(size) > GROWTH {
                 break;
             }
         }
@@ -150,7 +165,13 @@ impl Child {
 
     /// One run.
     fn simulate(&mut self, seed: u64, explain: Option<&Explain>, log: Option<Log>) -> Outcome {
-        let Equipment { settings, body, black_box, scribe, .. } = self.with;
+        let Equipment {
+            settings,
+            body,
+            black_box,
+            scribe,
+            ..
+        } = self.with;
         black_box.begin_run(seed);
         scribe.begin(explain.is_some());
         let mut choices = self.choices.take().expect("squall bug: a run within a run");
@@ -175,11 +196,13 @@ impl Child {
             sink: Some(Box::new(|_, bytes| black_box.write(bytes))),
             ..Config::default()
         };
-        let start = Start::new(choices.seed(), settings.flavor, scribe);
+        let start = Start::new(choices.seed(), settings, scribe);
         let run = Box::new(move || start::run_body(body, &start));
         let (outcome, oracle) = kernel::simulate(config, choices, run);
         let oracle: Box<dyn Any> = oracle;
-        let choices = oracle.downcast().expect("squall bug: the kernel returned another oracle");
+        let choices = oracle
+            .downcast()
+            .expect("squall bug: the kernel returned another oracle");
         self.choices = Some(choices);
         black_box.contexts.fetch_max(outcome.contexts, Relaxed);
         outcome
@@ -190,7 +213,10 @@ impl Child {
     }
 
     fn explained(&self, seed: u64, outcome: Outcome, explained: bool) -> RunReport {
-        let choices = self.choices.as_ref().expect("squall bug: a report within a run");
+        let choices = self
+            .choices
+            .as_ref()
+            .expect("squall bug: a report within a run");
         let (end, panics, notes) = self.with.scribe.close();
         let verdict = self.verdict(&outcome, end, &panics);
         // Events are many, and their text is of use only where it was asked for.
@@ -219,7 +245,11 @@ impl Child {
             (End::Returned, Some(BodyEnd::Returned(Err(message)))) => Verdict::Error { message },
             (End::Returned, Some(BodyEnd::Panicked(message))) => {
                 // A panic that was caught and resumed has been taken down on the thread where it arose.
-                let known = panics.iter().rev().find(|panic| panic.message == message).cloned();
+                let known = panics
+                    .iter()
+                    .rev()
+                    .find(|panic| panic.message == message)
+                    .cloned();
                 Verdict::Panicked(known.unwrap_or_else(|| PanicReport {
                     thread: "main".to_owned(),
                     site: String::new(),
@@ -228,28 +258,73 @@ impl Child {
                 }))
             }
             (End::Returned, None) => Verdict::Error {
-                message: "the first thread of the run ended without returning from the test's body".to_owned(),
+                message: "the first thread of the run ended without returning from the test's body"
+                    .to_owned(),
             },
             (End::Exited(code), _) => Verdict::Exited { code: *code },
             (End::Aborted { backtrace }, _) => match self.failed_allocation() {
-                Some(message) => Verdict::OutOfMemory { message, limit: settings.memory },
+                Some(message) => Verdict::OutOfMemory {
+                    message,
+                    limit: settings.memory,
+                },
                 None => {
-                    let panic = panics.last().filter(|_| self.output_tells_of_panic()).cloned();
-                    Verdict::Aborted { backtrace: backtrace.clone(), panic }
+                    let panic = panics
+                        .last()
+                        .filter(|_| self.output_tells_of_panic())
+                        .cloned();
+                    Verdict::Aborted {
+                        backtrace: backtrace.clone(),
+                        panic,
+                    }
                 }
             },
-            (End::Deadlock(threads), _) => Verdict::Deadlock { threads: threads.clone() },
-            (End::Livelock(threads), _) => Verdict::Livelock { threads: threads.clone() },
+            (End::HostFailed { host, message }, _) => {
+                // The kernel hands on the panic's message with a word before it.
+                let panic = message.strip_prefix("panicked: ").and_then(|text| {
+                    panics
+                        .iter()
+                        .rev()
+                        .find(|panic| panic.message == text)
+                        .cloned()
+                });
+                Verdict::HostFailed {
+                    host: host.clone(),
+                    message: message.clone(),
+                    panic,
+                }
+            }
+            (End::Deadlock(threads), _) => Verdict::Deadlock {
+                threads: threads.clone(),
+            },
+            (End::Livelock(threads), _) => Verdict::Livelock {
+                threads: threads.clone(),
+            },
             (End::TimeLimit(threads), _) => {
                 let limit = settings.max_time.as_nanos().try_into().unwrap_or(u64::MAX);
-                Verdict::TimeLimit { limit, threads: threads.clone() }
+                Verdict::TimeLimit {
+                    limit,
+                    threads: threads.clone(),
+                }
             }
-            (End::StepLimit(threads), _) => {
-                Verdict::StepLimit { limit: settings.max_steps, threads: threads.clone() }
-            }
+            (End::StepLimit(threads), _) => Verdict::StepLimit {
+                limit: settings.max_steps,
+                threads: threads.clone(),
+            },
         };
-        let calls: Vec<_> = outcome.refused.iter().filter(|call| !call.tolerated).cloned().collect();
-        if calls.is_empty() { verdict } else { Verdict::Refused { calls, then: Box::new(verdict) } }
+        let calls: Vec<_> = outcome
+            .refused
+            .iter()
+            .filter(|call| !call.tolerated)
+            .cloned()
+            .collect();
+        if calls.is_empty() {
+            verdict
+        } else {
+            Verdict::Refused {
+                calls,
+                then: Box::new(verdict),
+            }
+        }
     }
 
     /// The last line of output, if it is std's about a failed allocation.
@@ -260,7 +335,9 @@ impl Child {
     /// Whether std said why it aborts, which it does for a panic that cannot unwind.
     fn output_tells_of_panic(&self) -> bool {
         let text = self.with.black_box.output().text();
-        ["panicked while", "cannot unwind", "aborting", "panic in a"].iter().any(|sign| text.contains(sign))
+        ["panicked while", "cannot unwind", "aborting", "panic in a"]
+            .iter()
+            .any(|sign| text.contains(sign))
             || cfg!(panic = "abort")
     }
 
@@ -280,7 +357,10 @@ impl Child {
 
 /// The line in which std says that an allocation failed, if the output ends with one.
 pub(crate) fn allocation_failure(output: &str) -> Option<String> {
-    let line = output.lines().rev().find(|line| line.starts_with("memory allocation of "))?;
+    let line = output
+        .lines()
+        .rev()
+        .find(|line| line.starts_with("memory allocation of "))?;
     line.contains(" failed").then(|| line.to_owned())
 }
 
@@ -292,9 +372,11 @@ impl Tape for Recorder {
         let domain = domain as u64;
         self.0.decide(match decision {
             Decision::Below { n, value } => [domain, n, value],
-            Decision::Pick { of, index, thread } => {
-                [domain | 1 << 8 | u64::from(thread) << 32, u64::from(of), u64::from(index)]
-            }
+            Decision::Pick { of, index, thread } => [
+                domain | 1 << 8 | u64::from(thread) << 32,
+                u64::from(of),
+                u64::from(index),
+            ],
             Decision::Fill { len } => [domain | 2 << 8, len, 0],
         });
     }
@@ -304,10 +386,16 @@ impl Tape for Recorder {
 pub(crate) fn recorded(black_box: &BlackBox, log: &mut Log) {
     let (decisions, count) = black_box.decisions();
     for [head, a, b] in decisions {
-        let Some(domain) = Domain::ALL.get((head & 0xff) as usize) else { continue };
+        let Some(domain) = Domain::ALL.get((head & 0xff) as usize) else {
+            continue;
+        };
         let decision = match head >> 8 & 0xff {
             0 => Decision::Below { n: a, value: b },
-            1 => Decision::Pick { of: a as u32, index: b as u32, thread: (head >> 32) as u32 },
+            1 => Decision::Pick {
+                of: a as u32,
+                index: b as u32,
+                thread: (head >> 32) as u32,
+            },
             _ => Decision::Fill { len: a },
         };
         log.push(*domain, decision);

@@ -6,7 +6,7 @@
 use std::collections::HashSet;
 use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::batches::Batches;
 use super::child;
@@ -50,7 +50,9 @@ pub(crate) enum Trouble {
     #[error("cannot wait for the runs: {0}")]
     Wait(std::io::Error),
     /// There is nothing to say that the test held.
-    #[error("no seed was run, so nothing is known about the test; give it a larger SQUALL_BUDGET or at least one seed")]
+    #[error(
+        "no seed was run, so nothing is known about the test; give it a larger SQUALL_BUDGET or at least one seed"
+    )]
     NoSeed,
     /// Ctrl-C.
     #[error("interrupted")]
@@ -122,7 +124,9 @@ pub(crate) fn run(origin: &Origin, settings: &Resolved, ordinal: u32) -> Result<
         total: None,
     };
     match coordinator.run() {
-        Ok(None) => Ok(Summary { runs: coordinator.runs }),
+        Ok(None) => Ok(Summary {
+            runs: coordinator.runs,
+        }),
         Ok(Some(failure)) => Err(failure),
         Err(Trouble::Interrupted) => coordinator.interrupted(),
         Err(trouble) => Err(broken(&trouble)),
@@ -176,7 +180,9 @@ impl Coordinator<'_> {
                 if failed.is_some() || !self.slots[i].idle() {
                     continue;
                 }
-                let Some((first, count)) = batches.next() else { continue };
+                let Some((first, count)) = batches.next() else {
+                    continue;
+                };
                 let job = self.job(i, first, count);
                 self.slots[i].give(job)?;
             }
@@ -185,11 +191,16 @@ impl Coordinator<'_> {
             }
             for ended in self.wait()? {
                 self.count(&ended);
-                let lowest = failed.as_ref().and_then(|failed| failed.failed.as_ref()).map(|failed| failed.seed);
+                let lowest = failed
+                    .as_ref()
+                    .and_then(|failed| failed.failed.as_ref())
+                    .map(|failed| failed.seed);
                 match &ended.failed {
                     Some(one) if lowest.is_none_or(|seed| one.seed < seed) => failed = Some(ended),
                     Some(_) => {}
-                    None => batches.done(ended.job.first, ended.job.count, ended.passed, ended.took),
+                    None => {
+                        batches.done(ended.job.first, ended.job.count, ended.passed, ended.took)
+                    }
                 }
             }
         }
@@ -199,7 +210,14 @@ impl Coordinator<'_> {
         let asked = self.settings.isolation == Isolation::Batch
             || matches!(self.settings.which, Which::Batch(..));
         let batch = asked && self.slots[slot].unbatched.is_none();
-        Job { first, count, batch, audit: self.settings.audit, explain: None, log: None }
+        Job {
+            first,
+            count,
+            batch,
+            audit: self.settings.audit,
+            explain: None,
+            log: None,
+        }
     }
 
     /// Runs seeds in one job; returns it if a run failed.
@@ -264,24 +282,37 @@ impl Coordinator<'_> {
 
     /// What a job came to, from its frames, its wait status and the black box.
     fn judge(&mut self, slot: usize, running: Running, status: i32) -> Result<Ended, Trouble> {
-        let Running { job, since, stuck, .. } = running;
+        let Running {
+            job, since, stuck, ..
+        } = running;
         let mut ended = Ended {
             job,
-            passed: self.slots[slot].black_box.passed.load(std::sync::atomic::Ordering::Acquire),
+            passed: self.slots[slot]
+                .black_box
+                .passed
+                .load(std::sync::atomic::Ordering::Acquire),
             failed: None,
             explained: None,
             digests: Vec::new(),
             took: since.elapsed(),
         };
         let mut first_digests: Vec<(u64, u64)> = Vec::new();
-        let steps = self.slots[slot].black_box.progress.load(std::sync::atomic::Ordering::Relaxed);
+        let steps = self.slots[slot]
+            .black_box
+            .progress
+            .load(std::sync::atomic::Ordering::Relaxed);
         for frame in self.slots[slot].frames()? {
             match frame {
-                Frame::Digest { seed, digest, again } => {
+                Frame::Digest {
+                    seed,
+                    digest,
+                    again,
+                } => {
                     ended.digests.push((seed, digest, again));
                     if !again {
                         first_digests.push((seed, digest));
-                    } else if let Some((_, before)) = first_digests.iter().rev().find(|(other, _)| *other == seed)
+                    } else if let Some((_, before)) =
+                        first_digests.iter().rev().find(|(other, _)| *other == seed)
                         && *before != digest
                     {
                         let how = How::Mismatch([*before, digest]);
@@ -299,11 +330,19 @@ impl Coordinator<'_> {
                         if ended.job.explain.is_some() {
                             ended.explained = Some((*report).clone());
                         }
-                        ended.failed = Some(Failed { seed, how: How::Run(report), steps });
+                        ended.failed = Some(Failed {
+                            seed,
+                            how: How::Run(report),
+                            steps,
+                        });
                     }
                 }
                 Frame::Mismatch { seed, digests } => {
-                    ended.failed = Some(Failed { seed, how: How::Mismatch(digests), steps });
+                    ended.failed = Some(Failed {
+                        seed,
+                        how: How::Mismatch(digests),
+                        steps,
+                    });
                 }
                 Frame::Trouble(text) => return Err(SlotError::Trouble(text).into()),
             }
@@ -314,19 +353,31 @@ impl Coordinator<'_> {
                 ended.explained = Some(report.clone());
             }
             let seed = report.seed;
-            ended.failed = Some(Failed { seed, how: How::Run(Box::new(report)), steps });
+            ended.failed = Some(Failed {
+                seed,
+                how: How::Run(Box::new(report)),
+                steps,
+            });
         }
         Ok(ended)
     }
 
     /// The report of a run that took its process with it.
     fn crashed(&self, slot: usize, status: i32, stuck: Option<Duration>) -> RunReport {
-        let Slot { black_box, modules, .. } = &self.slots[slot];
+        let Slot {
+            black_box, modules, ..
+        } = &self.slots[slot];
         let crash = black_box.crash();
-        let backtrace = crash.as_ref().map(|crash| frames::resolve(crash, modules)).unwrap_or_default();
+        let backtrace = crash
+            .as_ref()
+            .map(|crash| frames::resolve(crash, modules))
+            .unwrap_or_default();
         let out_of_memory = child::allocation_failure(&black_box.output().text());
         let verdict = match (stuck, slot::ended_by(status)) {
-            (Some(silent), _) => Verdict::Stuck { milliseconds: silent.as_millis() as u64, backtrace },
+            (Some(silent), _) => Verdict::Stuck {
+                milliseconds: silent.as_millis() as u64,
+                backtrace,
+            },
             (None, Ok(code)) => Verdict::Exited { code },
             (None, Err(_)) if crash.as_ref().is_some_and(|crash| crash.overflow) => {
                 Verdict::StackOverflow { backtrace }
@@ -338,7 +389,11 @@ impl Coordinator<'_> {
             (None, Err(signal)) => {
                 let fault = matches!(signal, libc::SIGSEGV | libc::SIGBUS);
                 let address = crash.as_ref().filter(|_| fault).map(|crash| crash.address);
-                Verdict::Signalled { signal, address, backtrace }
+                Verdict::Signalled {
+                    signal,
+                    address,
+                    backtrace,
+                }
             }
         };
         let seed = black_box.seed.load(std::sync::atomic::Ordering::Relaxed);
@@ -348,7 +403,9 @@ impl Coordinator<'_> {
             notes: Vec::new(),
             verdict,
             digest: 0,
-            steps: black_box.progress.load(std::sync::atomic::Ordering::Relaxed),
+            steps: black_box
+                .progress
+                .load(std::sync::atomic::Ordering::Relaxed),
             virtual_ns: 0,
             refused: Vec::new(),
             panics: Vec::new(),
@@ -372,7 +429,11 @@ impl Coordinator<'_> {
     fn tell_refusal(&mut self, call: &Refused) {
         let site = render::refusal_site(call);
         if self.refused.insert(format!("{} {site}", call.call)) {
-            eprintln!("squall: {}: {} at {site}", self.origin.test, render::refusal(call));
+            eprintln!(
+                "squall: {}: {} at {site}",
+                self.origin.test,
+                render::refusal(call)
+            );
         }
     }
 
@@ -382,7 +443,10 @@ impl Coordinator<'_> {
         }
         for (seed, digest, again) in &ended.digests {
             if !again {
-                println!("squall: {} seed {seed:#x} digest {digest:016x}", self.origin.test);
+                println!(
+                    "squall: {} seed {seed:#x} digest {digest:016x}",
+                    self.origin.test
+                );
             }
         }
     }
@@ -395,8 +459,13 @@ impl Coordinator<'_> {
 
     /// This test's saved logs, in the order of their names.
     fn saved(&self) -> Result<Vec<(PathBuf, Log)>, Trouble> {
-        let Some(directory) = &self.settings.failures else { return Ok(Vec::new()) };
-        let unreadable = |source| Trouble::Failures { path: directory.clone(), source };
+        let Some(directory) = &self.settings.failures else {
+            return Ok(Vec::new());
+        };
+        let unreadable = |source| Trouble::Failures {
+            path: directory.clone(),
+            source,
+        };
         let entries = match std::fs::read_dir(directory) {
             Ok(entries) => entries,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -406,9 +475,14 @@ impl Coordinator<'_> {
         let mut paths = Vec::new();
         for entry in entries {
             let path = entry.map_err(unreadable)?.path();
-            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or("");
+            let name = path
+                .file_name()
+                .and_then(|name| name.to_str())
+                .unwrap_or("");
             // Sixteen digits of the signature's hash stand between the test's name and the ending.
-            let ours = name.strip_suffix(".log").and_then(|name| name.rsplit_once('-'));
+            let ours = name
+                .strip_suffix(".log")
+                .and_then(|name| name.rsplit_once('-'));
             if ours.is_some_and(|(test, _)| test == prefix) {
                 paths.push(path);
             }
@@ -419,10 +493,21 @@ impl Coordinator<'_> {
 
     /// Ends everything after Ctrl-C, says how far the test came, and ends the process with the last of its coordinators.
     fn interrupted(self) -> ! {
-        let Coordinator { origin, slots, listener, runs, failures, total, .. } = self;
+        let Coordinator {
+            origin,
+            slots,
+            listener,
+            runs,
+            failures,
+            total,
+            ..
+        } = self;
         drop(slots);
         let of = total.map_or(String::new(), |total| format!(" of {total}"));
-        let text = format!("squall: {} interrupted: {runs}{of} seeds done, {failures} failures\n", origin.test);
+        let text = format!(
+            "squall: {} interrupted: {runs}{of} seeds done, {failures} failures\n",
+            origin.test
+        );
         // Past libtest's capture, which would be lost.
         process::write_now(2, text.as_bytes());
         if listener.leave() {

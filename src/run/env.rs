@@ -87,17 +87,30 @@ impl Environment {
         let mut env = Environment::default();
         let mut set = Vec::new();
         for (name, value) in vars {
-            let Some(name) = name.to_str().filter(|name| name.starts_with("SQUALL_")) else { continue };
+            let Some(name) = name.to_str().filter(|name| name.starts_with("SQUALL_")) else {
+                continue;
+            };
             let Some(known) = NAMES.into_iter().find(|known| *known == name) else {
                 match NAMES.into_iter().find(|known| distance(known, name) <= 2) {
-                    Some(meant) => return Err(EnvError::Misspelt { name: name.to_owned(), meant }),
+                    Some(meant) => {
+                        return Err(EnvError::Misspelt {
+                            name: name.to_owned(),
+                            meant,
+                        });
+                    }
                     None => continue,
                 }
             };
             env.take(known, value)?;
             set.push(known);
         }
-        let choosers = ["SQUALL_SEED", "SQUALL_REPLAY", "SQUALL_BATCH", "SQUALL_SEEDS", "SQUALL_BUDGET"];
+        let choosers = [
+            "SQUALL_SEED",
+            "SQUALL_REPLAY",
+            "SQUALL_BATCH",
+            "SQUALL_SEEDS",
+            "SQUALL_BUDGET",
+        ];
         for (i, one) in choosers[..3].iter().enumerate() {
             for other in &choosers[i + 1..] {
                 if set.contains(one) && set.contains(other) {
@@ -118,7 +131,11 @@ impl Environment {
             return Ok(());
         }
         let shown = value.to_string_lossy().into_owned();
-        let malformed = |form: &str| EnvError::Malformed { name, value: shown.clone(), form: form.to_owned() };
+        let malformed = |form: &str| EnvError::Malformed {
+            name,
+            value: shown.clone(),
+            form: form.to_owned(),
+        };
         let text = value.to_str().unwrap_or("");
         let positive = || text.parse().ok().filter(|&n: &u64| n > 0);
         let duration = || {
@@ -136,20 +153,30 @@ impl Environment {
             }
             "SQUALL_BATCH" => {
                 let form = "two seeds with ..= between them, such as 0x0..=0x2a";
-                let parts = text.split_once("..=").and_then(|(a, b)| Some((seed(a)?, seed(b)?)));
-                self.batch = Some(parts.filter(|(a, b)| a <= b).ok_or_else(|| malformed(form))?);
+                let parts = text
+                    .split_once("..=")
+                    .and_then(|(a, b)| Some((seed(a)?, seed(b)?)));
+                self.batch = Some(
+                    parts
+                        .filter(|(a, b)| a <= b)
+                        .ok_or_else(|| malformed(form))?,
+                );
             }
             "SQUALL_BUDGET" => self.budget = duration()?,
             "SQUALL_WATCHDOG" => self.watchdog = duration()?,
             "SQUALL_STRATEGY" => {
                 self.strategy = Some(text.parse().map_err(|_| {
-                    let names = crate::explore::Name::ALL.map(|name| name.as_str()).join(", ");
+                    let names = crate::explore::Name::ALL
+                        .map(|name| name.as_str())
+                        .join(", ");
                     malformed(&format!("one of {names}, portfolio"))
                 })?);
             }
             "SQUALL_JOBS" => {
                 let form = "a number of processes from 1 to 1024";
-                let jobs = positive().filter(|&n| n <= 1024).ok_or_else(|| malformed(form))?;
+                let jobs = positive()
+                    .filter(|&n| n <= 1024)
+                    .ok_or_else(|| malformed(form))?;
                 self.jobs = Some(jobs as u32);
             }
             "SQUALL_THREADS" => match text {
@@ -163,7 +190,10 @@ impl Environment {
             },
             "SQUALL_AUDIT" => {
                 let percent = text.parse().ok().filter(|&percent: &u32| percent <= 100);
-                self.audit = Some(percent.ok_or_else(|| malformed("a percentage from 0 to 100, without a sign"))?);
+                self.audit = Some(
+                    percent
+                        .ok_or_else(|| malformed("a percentage from 0 to 100, without a sign"))?,
+                );
             }
             "SQUALL_ISOLATION" => {
                 self.isolation = Some(match text {
@@ -188,7 +218,9 @@ impl Environment {
 
 fn seed(text: &str) -> Option<u64> {
     match text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
-        Some(digits) if digits.bytes().all(|b| b.is_ascii_hexdigit()) => u64::from_str_radix(digits, 16).ok(),
+        Some(digits) if digits.bytes().all(|b| b.is_ascii_hexdigit()) => {
+            u64::from_str_radix(digits, 16).ok()
+        }
         Some(_) => None,
         None if text.bytes().all(|b| b.is_ascii_digit()) => text.parse().ok(),
         None => None,
@@ -247,8 +279,16 @@ mod tests {
         assert_eq!(env.isolation, Some(Isolation::Process));
         assert_eq!((env.memory, env.failures), (Some(None), Some(None)));
         assert_eq!(read(&[("SQUALL_SEED", "0x2a")]).unwrap().seed, Some(42));
-        assert_eq!(read(&[("SQUALL_SEED", "18446744073709551615")]).unwrap().seed, Some(u64::MAX));
-        assert_eq!(read(&[("SQUALL_BATCH", "0..=0x2a")]).unwrap().batch, Some((0, 42)));
+        assert_eq!(
+            read(&[("SQUALL_SEED", "18446744073709551615")])
+                .unwrap()
+                .seed,
+            Some(u64::MAX)
+        );
+        assert_eq!(
+            read(&[("SQUALL_BATCH", "0..=0x2a")]).unwrap().batch,
+            Some((0, 42))
+        );
     }
 
     #[test]
@@ -278,18 +318,35 @@ mod tests {
         ];
         for (name, value) in wrong {
             let error = read(&[(name, value)]).unwrap_err().to_string();
-            assert!(error.starts_with(&format!("{name}={value:?} cannot be used: expected ")), "{error}");
+            assert!(
+                error.starts_with(&format!("{name}={value:?} cannot be used: expected ")),
+                "{error}"
+            );
         }
-        let error = read(&[("SQUALL_STRATEGY", "best")]).unwrap_err().to_string();
-        assert!(error.ends_with("expected one of random, sticky, portfolio"), "{error}");
+        let error = read(&[("SQUALL_STRATEGY", "best")])
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.ends_with("expected one of random, sticky, portfolio"),
+            "{error}"
+        );
     }
 
     #[test]
     fn contradictions_and_misspellings_are_refused() {
         let error = read(&[("SQUALL_SEED", "1"), ("SQUALL_SEEDS", "2")]).unwrap_err();
-        assert_eq!(error, EnvError::Contradiction { one: "SQUALL_SEED", other: "SQUALL_SEEDS" });
+        assert_eq!(
+            error,
+            EnvError::Contradiction {
+                one: "SQUALL_SEED",
+                other: "SQUALL_SEEDS"
+            }
+        );
         let error = read(&[("SQUALL_SEDS", "2")]).unwrap_err().to_string();
-        assert_eq!(error, "SQUALL_SEDS is not a variable of squall; did you mean SQUALL_SEEDS?");
+        assert_eq!(
+            error,
+            "SQUALL_SEDS is not a variable of squall; did you mean SQUALL_SEEDS?"
+        );
     }
 
     proptest! {

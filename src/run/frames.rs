@@ -14,7 +14,10 @@ const SHOWN: usize = 24;
 pub(crate) fn resolve(crash: &CrashRecord, modules: &[Module]) -> String {
     let here = modules::loaded();
     // The handler's own frames come first; the program's begin where it was interrupted.
-    let start = crash.frames.iter().position(|frame| *frame == crash.instruction);
+    let start = crash
+        .frames
+        .iter()
+        .position(|frame| *frame == crash.instruction);
     let mut frames: Vec<u64> = crash.frames[start.unwrap_or(0)..].to_vec();
     if frames.is_empty() {
         frames.push(crash.instruction);
@@ -22,7 +25,11 @@ pub(crate) fn resolve(crash: &CrashRecord, modules: &[Module]) -> String {
     let mut out = String::new();
     for (number, frame) in frames.into_iter().enumerate() {
         // A return address belongs to the call before it.
-        let inside = if number == 0 { frame } else { frame.saturating_sub(1) };
+        let inside = if number == 0 {
+            frame
+        } else {
+            frame.saturating_sub(1)
+        };
         describe(&mut out, number, inside, modules, &here);
     }
     out
@@ -30,7 +37,10 @@ pub(crate) fn resolve(crash: &CrashRecord, modules: &[Module]) -> String {
 
 fn describe(out: &mut String, number: usize, address: u64, there: &[Module], here: &[Module]) {
     let bug = "squall bug: a String refused text";
-    let Some(module) = there.iter().find(|module| (module.start..module.end).contains(&address)) else {
+    let Some(module) = there
+        .iter()
+        .find(|module| (module.start..module.end).contains(&address))
+    else {
         writeln!(out, "{number:4}: {address:#x}").expect(bug);
         return;
     };
@@ -42,12 +52,22 @@ fn describe(out: &mut String, number: usize, address: u64, there: &[Module], her
             named = true;
             writeln!(out, "{number:4}: {name:#}").expect(bug);
             if let (Some(file), Some(line)) = (symbol.filename(), symbol.lineno()) {
-                writeln!(out, "             at {}:{line}:{}", file.display(), symbol.colno().unwrap_or(1)).expect(bug);
+                writeln!(
+                    out,
+                    "             at {}:{line}:{}",
+                    file.display(),
+                    symbol.colno().unwrap_or(1)
+                )
+                .expect(bug);
             }
         });
     }
     if !named {
-        let name = if module.path.is_empty() { "the program" } else { &module.path };
+        let name = if module.path.is_empty() {
+            "the program"
+        } else {
+            &module.path
+        };
         writeln!(out, "{number:4}: {name} + {:#x}", address - module.base).expect(bug);
     }
 }
@@ -59,35 +79,43 @@ pub(crate) fn trim(backtrace: &str) -> String {
         return backtrace.trim_end().to_owned();
     }
     let frames = parse(backtrace);
-    let end = frames.iter().position(|frame| OUTERMOST.iter().any(|sign| frame.name.contains(sign)));
+    let end = frames
+        .iter()
+        .position(|frame| OUTERMOST.iter().any(|sign| frame.name.contains(sign)));
     let frames = &frames[..end.unwrap_or(frames.len())];
-    let start = frames.iter().rposition(|frame| INNERMOST.iter().any(|sign| frame.name.contains(sign)));
-    let mut frames = &frames[start.map_or(0, |start| start + 1)..];
-    while let [first, rest @ ..] = frames {
-        if !is_ours(first.name) {
-            break;
-        }
-        frames = rest;
-    }
+    let start = frames
+        .iter()
+        .rposition(|frame| INNERMOST.iter().any(|sign| frame.name.contains(sign)));
+    let frames = &frames[start.map_or(0, |start| start + 1)..];
+    let told = frames
+        .iter()
+        .skip_while(|frame| is_ours(frame.name))
+        .filter(|frame| !is_noise(frame.name));
+    let told: Vec<&Frame<'_>> = told.collect();
     let mut out = String::new();
-    let mut shown = 0;
-    let mut folded = 0;
-    for frame in frames {
-        if NOISE.iter().any(|noise| frame.name.trim_start_matches('<').starts_with(noise)) {
-            folded += 1;
-            continue;
-        }
+    for (shown, run) in told.chunk_by(|a, b| a == b).enumerate() {
         if shown == SHOWN {
-            let _ = write!(out, "... {} more frames (RUST_BACKTRACE=full shows all)", frames.len() - shown - folded);
+            out.push_str("... (RUST_BACKTRACE=full shows all)");
             break;
         }
-        shown += 1;
-        let _ = writeln!(out, "{}", frame.name);
-        if let Some(at) = frame.at {
-            let _ = writeln!(out, "    at {at}");
+        let times = if run.len() > 1 {
+            format!(" ({} times)", run.len())
+        } else {
+            String::new()
+        };
+        let _ = writeln!(out, "{}{times}", run[0].name);
+        if let Some(at) = run[0].at {
+            let _ = writeln!(out, "    at {}", shorten(at));
         }
     }
     out.trim_end().to_owned()
+}
+
+/// A place in std without the compiler's own directory.
+fn shorten(at: &str) -> &str {
+    at.strip_prefix("/rustc/")
+        .and_then(|rest| rest.split_once('/'))
+        .map_or(at, |(_, rest)| rest)
 }
 
 /// The last frames of what takes a backtrace or panics.
@@ -121,13 +149,28 @@ const NOISE: [&str; 8] = [
     "alloc::boxed::Box<F,A> as core::ops::function",
 ];
 
-/// Whether a frame is the harness's, at the inner end of a backtrace: the kernel, and the libc symbols in front of it.
+fn is_noise(name: &str) -> bool {
+    NOISE
+        .iter()
+        .any(|noise| name.trim_start_matches('<').starts_with(noise))
+}
+
+/// Whether a frame at the inner end of a backtrace is not the program's: the kernel, the libc symbols in front of it, what
+/// panicked on the program's behalf.
 fn is_ours(name: &str) -> bool {
     let name = name.trim_start_matches('<');
     let plain_c = !name.contains("::");
-    plain_c || name.starts_with("squall::kernel::") || name.starts_with("std::sys::") || name.starts_with("std::backtrace")
+    let machinery = [
+        "squall::kernel::",
+        "std::sys::",
+        "std::backtrace",
+        "core::result::Result",
+        "core::option::Option",
+    ];
+    plain_c || machinery.iter().any(|start| name.starts_with(start))
 }
 
+#[derive(PartialEq)]
 struct Frame<'a> {
     name: &'a str,
     at: Option<&'a str>,
@@ -157,7 +200,20 @@ mod tests {
     #[test]
     fn only_the_programs_frames_stay() {
         let backtrace = "   0: std::backtrace::Backtrace::force_capture\n             at /rustc/x/backtrace.rs:1:2\n   1: squall::run::scribe::Scribe::hook\n   2: core::panicking::panic_fmt\n   3: shop::buy\n             at ./src/lib.rs:3:9\n   4: tokio::runtime::park::block_on\n   5: shop::test\n   6: squall::run::start::run_body\n   7: main\n";
-        assert_eq!(trim(backtrace), "shop::buy\n    at ./src/lib.rs:3:9\nshop::test");
+        assert_eq!(
+            trim(backtrace),
+            "shop::buy\n    at ./src/lib.rs:3:9\nshop::test"
+        );
+    }
+
+    #[test]
+    fn recursion_is_told_once() {
+        let at = "             at /rustc/0123/library/core/src/x.rs:1:2\n";
+        let backtrace = format!("0: a::b\n{at}1: a::b\n{at}2: a::b\n{at}3: a::c\n");
+        assert_eq!(
+            trim(&backtrace),
+            "a::b (3 times)\n    at library/core/src/x.rs:1:2\na::c"
+        );
     }
 
     #[test]

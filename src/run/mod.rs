@@ -61,7 +61,9 @@ pub mod private {
     pub const fn duration(text: &str) -> Duration {
         match units::nanoseconds(text) {
             Some(ns) => Duration::from_nanos(ns),
-            None => panic!("not a duration: a whole number and a unit (ns, us, ms, s, m, h or d), such as 30s"),
+            None => panic!(
+                "not a duration: a whole number and a unit (ns, us, ms, s, m, h or d), such as 30s"
+            ),
         }
     }
 
@@ -69,7 +71,9 @@ pub mod private {
     pub const fn size(text: &str) -> u64 {
         match units::bytes(text) {
             Some(bytes) => bytes,
-            None => panic!("not a size: a whole number and a unit (KiB, MiB, GiB or TiB), such as 8GiB"),
+            None => {
+                panic!("not a size: a whole number and a unit (KiB, MiB, GiB or TiB), such as 8GiB")
+            }
         }
     }
 
@@ -120,14 +124,24 @@ fn unusable(test: &str, why: impl std::fmt::Display) -> Failure {
 
 #[cfg(not(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu")))]
 fn execute(origin: &Origin, _: &Settings, _: Box<Body>) -> std::result::Result<Summary, Failure> {
-    Err(unusable(&origin.test, "this platform needs the portable engine: the kernel runs on x86_64 Linux with glibc only"))
+    Err(unusable(
+        &origin.test,
+        "this platform needs the portable engine: the kernel runs on x86_64 Linux with glibc only",
+    ))
 }
 
 /// Runs a test: as its coordinator, or, in a process that was started for it, as its zygote, and then for good.
 #[cfg(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu"))]
-fn execute(origin: &Origin, settings: &Settings, body: Box<Body>) -> std::result::Result<Summary, Failure> {
+fn execute(
+    origin: &Origin,
+    settings: &Settings,
+    body: Box<Body>,
+) -> std::result::Result<Summary, Failure> {
     if crate::kernel::in_simulation() {
-        return Err(unusable(&origin.test, "a squall test cannot be started inside another's simulation"));
+        return Err(unusable(
+            &origin.test,
+            "a squall test cannot be started inside another's simulation",
+        ));
     }
     let ordinal = ordinal(&origin.test);
     let birth = std::env::var(protocol::ZYGOTE).ok();
@@ -161,7 +175,10 @@ fn ordinal(test: &str) -> u32 {
     use std::sync::{Mutex, PoisonError};
     static COUNTS: Mutex<Option<HashMap<String, u32>>> = Mutex::new(None);
     let mut counts = COUNTS.lock().unwrap_or_else(PoisonError::into_inner);
-    let count = counts.get_or_insert_default().entry(test.to_owned()).or_default();
+    let count = counts
+        .get_or_insert_default()
+        .entry(test.to_owned())
+        .or_default();
     *count += 1;
     *count - 1
 }

@@ -82,7 +82,10 @@ impl Origin {
         let thread = std::thread::current();
         let name = thread.name()?;
         let exe = program();
-        let stem = exe.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+        let stem = exe
+            .file_stem()
+            .map(|stem| stem.to_string_lossy().into_owned())
+            .unwrap_or_default();
         let (entry, test, target) = match name {
             "main" => (Entry::Main, stem.clone(), format!("bin {stem}")),
             name => (Entry::Libtest, name.to_owned(), String::new()),
@@ -109,8 +112,18 @@ impl Origin {
 
     /// The name that this test's saved logs begin with.
     pub(crate) fn log_prefix(&self) -> String {
-        let name = format!("{}-{}", self.target.rsplit(' ').next().unwrap_or(""), self.test);
-        let plain = |c: char| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '.' };
+        let name = format!(
+            "{}-{}",
+            self.target.rsplit(' ').next().unwrap_or(""),
+            self.test
+        );
+        let plain = |c: char| {
+            if c.is_ascii_alphanumeric() || "-_.".contains(c) {
+                c
+            } else {
+                '.'
+            }
+        };
         let name: String = name.replace("::", ".").chars().map(plain).collect();
         name.trim_start_matches('-').to_owned()
     }
@@ -119,19 +132,25 @@ impl Origin {
     pub(crate) fn arguments(&self) -> Vec<OsString> {
         match self.entry {
             Entry::Main => std::env::args_os().skip(1).collect(),
-            Entry::Libtest => {
-                [&self.test, "--exact", "--nocapture", "--test-threads=1", "--include-ignored"]
-                    .iter()
-                    .map(OsString::from)
-                    .collect()
-            }
+            Entry::Libtest => [
+                &self.test,
+                "--exact",
+                "--nocapture",
+                "--test-threads=1",
+                "--include-ignored",
+            ]
+            .iter()
+            .map(OsString::from)
+            .collect(),
         }
     }
 
     /// The command that runs this test alone, after these variables.
     pub(crate) fn command(&self, variables: &str) -> String {
         if self.entry == Entry::Main {
-            let words = std::env::args().map(|word| quoted(&word)).collect::<Vec<_>>();
+            let words = std::env::args()
+                .map(|word| quoted(&word))
+                .collect::<Vec<_>>();
             return format!("{variables} {}", words.join(" "));
         }
         let mut command = format!("{variables} cargo test");
@@ -181,7 +200,9 @@ fn integration_name(site: &Site) -> String {
 fn in_workspace(manifest_dir: &Path) -> bool {
     manifest_dir.ancestors().any(|directory| {
         let manifest = std::fs::read_to_string(directory.join("Cargo.toml")).unwrap_or_default();
-        manifest.lines().any(|line| line.trim_start().starts_with("[workspace"))
+        manifest
+            .lines()
+            .any(|line| line.trim_start().starts_with("[workspace"))
     })
 }
 
@@ -221,7 +242,13 @@ mod tests {
             origin.command("SQUALL_SEED=0x2a"),
             "SQUALL_SEED=0x2a cargo test --test my-shop orders::never_oversold -- --exact"
         );
-        let unit = Origin::of(&Site { module: "shop", integration: false, ignored: true, debug: false, ..SITE });
+        let unit = Origin::of(&Site {
+            module: "shop",
+            integration: false,
+            ignored: true,
+            debug: false,
+            ..SITE
+        });
         assert_eq!(
             unit.command("SQUALL_SEED=0x2a"),
             "SQUALL_SEED=0x2a cargo test --release --lib never_oversold -- --exact --include-ignored"

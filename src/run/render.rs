@@ -47,9 +47,20 @@ impl Page {
 
 /// The text of a failure.
 pub(crate) fn failure(told: &Told<'_>) -> String {
-    let Told { test, report, output, remarks, replay, log } = told;
+    let Told {
+        test,
+        report,
+        output,
+        remarks,
+        replay,
+        log,
+    } = told;
     let mut page = Page(String::new());
-    page.line(format!("squall: {test} failed with seed {:#x}: {}", report.seed, report.verdict.headline()));
+    page.line(format!(
+        "squall: {test} failed with seed {:#x}: {}",
+        report.seed,
+        report.verdict.headline()
+    ));
     verdict(&mut page, &report.verdict);
     for remark in remarks {
         page.line(format!("  {remark}"));
@@ -58,7 +69,10 @@ pub(crate) fn failure(told: &Told<'_>) -> String {
     facts.extend(report.notes.iter().cloned());
     // A run that took its process with it could not say how far it came.
     if report.virtual_ns > 0 {
-        facts.push(format!("{} of simulated time", show_nanoseconds(report.virtual_ns)));
+        facts.push(format!(
+            "{} of simulated time",
+            show_nanoseconds(report.virtual_ns)
+        ));
         facts.push(format!("{} kernel entries", report.steps));
     }
     page.line(format!("  the run: {}", facts.join(", ")));
@@ -80,7 +94,10 @@ fn verdict(page: &mut Page, verdict: &Verdict) {
     match verdict {
         Verdict::Passed | Verdict::Exited { .. } => {}
         Verdict::Panicked(panic) => panicked(page, panic),
-        Verdict::Error { message } => page.block(4, message),
+        Verdict::HostFailed {
+            panic: Some(panic), ..
+        } => panicked(page, panic),
+        Verdict::Error { message } | Verdict::HostFailed { message, .. } => page.block(4, message),
         Verdict::Deadlock { threads }
         | Verdict::Livelock { threads }
         | Verdict::TimeLimit { threads, .. }
@@ -121,7 +138,11 @@ fn table(page: &mut Page, threads: &[ThreadReport]) {
     let rows: Vec<[String; 4]> = threads
         .iter()
         .map(|thread| {
-            let name = if thread.name.is_empty() { "(unnamed)" } else { &thread.name };
+            let name = if thread.name.is_empty() {
+                "(unnamed)"
+            } else {
+                &thread.name
+            };
             [
                 thread.id.to_string(),
                 format!("{name} on {}", thread.host),
@@ -145,7 +166,9 @@ fn table(page: &mut Page, threads: &[ThreadReport]) {
         page.line(line.trim_end());
     }
     for thread in threads {
-        let Some(backtrace) = &thread.backtrace else { continue };
+        let Some(backtrace) = &thread.backtrace else {
+            continue;
+        };
         let trimmed = frames::trim(backtrace);
         if !trimmed.is_empty() {
             page.line(format!("  thread {} is at:", thread.id));
@@ -162,7 +185,10 @@ fn differs(page: &mut Page, difference: &Difference) {
         page.line("    with every event recorded it took the same course each time, so the event that differs is unknown");
         return;
     };
-    page.line(format!("  after {} equal events, the first that differs:", difference.common));
+    page.line(format!(
+        "  after {} equal events, the first that differs:",
+        difference.common
+    ));
     for (name, event) in [("once:  ", one), ("again: ", other)] {
         match event {
             Some(event) => page.line(format!("    {name} {}", show(event))),
@@ -175,13 +201,24 @@ fn differs(page: &mut Page, difference: &Difference) {
 }
 
 fn show(event: &Event) -> String {
-    format!("{:>10}  thread {}  {}", show_nanoseconds(event.at), event.thread, event.what)
+    format!(
+        "{:>10}  thread {}  {}",
+        show_nanoseconds(event.at),
+        event.thread,
+        event.what
+    )
 }
 
 /// Panics besides the one that the verdict is about: tasks and threads whose panic was caught or lost.
 fn other_panics(page: &mut Page, report: &RunReport) {
     let told = match &report.verdict {
-        Verdict::Panicked(panic) | Verdict::Aborted { panic: Some(panic), .. } => Some(panic),
+        Verdict::Panicked(panic)
+        | Verdict::Aborted {
+            panic: Some(panic), ..
+        }
+        | Verdict::HostFailed {
+            panic: Some(panic), ..
+        } => Some(panic),
         Verdict::Refused { then, .. } | Verdict::Leak { there: then, .. } => match &**then {
             Verdict::Panicked(panic) => Some(panic),
             _ => None,
@@ -191,7 +228,10 @@ fn other_panics(page: &mut Page, report: &RunReport) {
     let others = report.panics.iter().filter(|panic| told != Some(*panic));
     for panic in others.take(8) {
         let first = panic.message.lines().next().unwrap_or("");
-        page.line(format!("  also: thread {} panicked at {}: {first}", panic.thread, panic.site));
+        page.line(format!(
+            "  also: thread {} panicked at {}: {first}",
+            panic.thread, panic.site
+        ));
     }
 }
 
@@ -224,14 +264,24 @@ pub(crate) fn refusal(call: &Refused) -> String {
 /// Where a refused call was made, in a word.
 pub(crate) fn refusal_site(call: &Refused) -> String {
     let trimmed = frames::trim(&call.backtrace);
-    let at = trimmed.lines().find_map(|line| line.trim().strip_prefix("at "));
-    at.or(trimmed.lines().next()).unwrap_or("an unknown place").to_owned()
+    let at = trimmed
+        .lines()
+        .find_map(|line| line.trim().strip_prefix("at "));
+    at.or(trimmed.lines().next())
+        .unwrap_or("an unknown place")
+        .to_owned()
 }
 
 fn events(page: &mut Page, trace: Option<&[Event]>) {
-    let Some(trace) = trace.filter(|trace| !trace.is_empty()) else { return };
+    let Some(trace) = trace.filter(|trace| !trace.is_empty()) else {
+        return;
+    };
     let from = trace.len().saturating_sub(EVENTS);
-    page.line(format!("  the last {} of {} events:", trace.len() - from, trace.len()));
+    page.line(format!(
+        "  the last {} of {} events:",
+        trace.len() - from,
+        trace.len()
+    ));
     for event in &trace[from..] {
         page.line(format!("    {}", show(event)));
     }
@@ -242,21 +292,35 @@ fn show_output(page: &mut Page, output: &Output) {
     if text.is_empty() {
         return;
     }
-    let lines: Vec<&str> = text.lines().collect();
+    // The backtrace is in the report; std's advice on how to get one would mislead.
+    let advice = "note: run with `RUST_BACKTRACE=1` environment variable to display a backtrace";
+    let lines: Vec<&str> = text.lines().filter(|line| *line != advice).collect();
     page.line("  the run printed:");
     if lines.len() <= 2 * OUTPUT_LINES {
-        for line in &lines {
-            page.line(format!("    | {line}"));
-        }
+        lines.iter().for_each(|line| printed(page, line));
         return;
     }
-    for line in &lines[..OUTPUT_LINES] {
-        page.line(format!("    | {line}"));
+    let (head, rest) = lines.split_at(OUTPUT_LINES);
+    let (middle, tail) = rest.split_at(rest.len() - OUTPUT_LINES);
+    head.iter().for_each(|line| printed(page, line));
+    let more = if output.missing > 0 {
+        format!(" and {} bytes", output.missing)
+    } else {
+        String::new()
+    };
+    page.line(format!("    | [... {} lines{more} ...]", middle.len()));
+    tail.iter().for_each(|line| printed(page, line));
+}
+
+/// A line of output, unless it is very long its whole.
+fn printed(page: &mut Page, line: &str) {
+    const WIDTH: usize = 1000;
+    if line.len() <= WIDTH {
+        return page.line(format!("    | {line}"));
     }
-    let missing = lines.len() - 2 * OUTPUT_LINES;
-    let more = if output.missing > 0 { format!(" and {} bytes", output.missing) } else { String::new() };
-    page.line(format!("    | [... {missing} lines{more} ...]"));
-    for line in &lines[lines.len() - OUTPUT_LINES..] {
-        page.line(format!("    | {line}"));
-    }
+    let start: String = line.chars().take(WIDTH).collect();
+    page.line(format!(
+        "    | {start} [... {} bytes]",
+        line.len() - start.len()
+    ));
 }

@@ -80,13 +80,24 @@ impl Scribe {
     }
 
     fn panicked(&self, info: &PanicHookInfo<'_>) {
-        let thread = std::thread::current().name().unwrap_or("unnamed").to_owned();
+        let thread = std::thread::current()
+            .name()
+            .unwrap_or("unnamed")
+            .to_owned();
         let site = info.location().map(ToString::to_string).unwrap_or_default();
         let message = message_of(info.payload());
-        let backtrace = self.backtraces.load(Ordering::Relaxed).then(Backtrace::force_capture);
+        let backtrace = self
+            .backtraces
+            .load(Ordering::Relaxed)
+            .then(Backtrace::force_capture);
         let mut page = self.page();
         if page.panics.len() < PANICS {
-            page.panics.push(Panic { thread, site, message, backtrace });
+            page.panics.push(Panic {
+                thread,
+                site,
+                message,
+                backtrace,
+            });
         }
     }
 
@@ -115,10 +126,22 @@ impl Scribe {
         let panics = page
             .panics
             .drain(..)
-            .map(|Panic { thread, site, message, backtrace }| {
-                let backtrace = backtrace.map(|backtrace| backtrace.to_string());
-                PanicReport { thread, site, message, backtrace }
-            })
+            .map(
+                |Panic {
+                     thread,
+                     site,
+                     message,
+                     backtrace,
+                 }| {
+                    let backtrace = backtrace.map(|backtrace| backtrace.to_string());
+                    PanicReport {
+                        thread,
+                        site,
+                        message,
+                        backtrace,
+                    }
+                },
+            )
             .collect();
         (page.end.take(), panics, std::mem::take(&mut page.notes))
     }
@@ -131,7 +154,10 @@ impl Scribe {
 
 /// The text of a panic's payload.
 pub(crate) fn message_of(payload: &(dyn Any + Send)) -> String {
-    match (payload.downcast_ref::<&str>(), payload.downcast_ref::<String>()) {
+    match (
+        payload.downcast_ref::<&str>(),
+        payload.downcast_ref::<String>(),
+    ) {
         (Some(text), _) => (*text).to_owned(),
         (_, Some(text)) => text.clone(),
         _ => "(a panic whose payload is no text)".to_owned(),

@@ -164,7 +164,10 @@ impl Resolved {
         check(settings)?;
         let explore = {
             let budget = env.budget.or(settings.budget);
-            let seeds = env.seeds.or(settings.seeds).or(if budget.is_some() { None } else { Some(256) });
+            let seeds =
+                env.seeds
+                    .or(settings.seeds)
+                    .or(if budget.is_some() { None } else { Some(256) });
             Which::Explore { seeds, budget }
         };
         let which = None
@@ -178,7 +181,10 @@ impl Resolved {
             isolation: env.isolation.or(settings.isolation).unwrap_or_default(),
             jobs: env.jobs.or(settings.jobs).unwrap_or(1),
             audit: env.audit.or(settings.audit).unwrap_or(5),
-            watchdog: env.watchdog.or(settings.watchdog).unwrap_or(Duration::from_secs(10)),
+            watchdog: env
+                .watchdog
+                .or(settings.watchdog)
+                .unwrap_or(Duration::from_secs(10)),
             memory: env.memory.or(settings.memory).unwrap_or(Some(8 << 30)),
             cpus: settings.cpus.unwrap_or(4),
             descriptors: settings.descriptors.unwrap_or(1024),
@@ -235,19 +241,30 @@ fn check(settings: &Settings) -> Result<(), SettingError> {
             return wrong(name, "0".to_owned(), "at least 1");
         }
     }
-    let longer_than_nothing =
-        [("max_time", settings.max_time), ("watchdog", settings.watchdog), ("budget", settings.budget)];
+    let longer_than_nothing = [
+        ("max_time", settings.max_time),
+        ("watchdog", settings.watchdog),
+        ("budget", settings.budget),
+    ];
     for (name, value) in longer_than_nothing {
         if value == Some(Duration::ZERO) {
             return wrong(name, "0 s".to_owned(), "longer than nothing");
         }
     }
     if let Some(Flavor::MultiThread(Some(0))) = settings.flavor {
-        return wrong("flavor", "multi_thread with 0 workers".to_owned(), "at least one worker");
+        return wrong(
+            "flavor",
+            "multi_thread with 0 workers".to_owned(),
+            "at least one worker",
+        );
     }
     for (i, host) in settings.hosts.iter().enumerate() {
         let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_' || c == '.';
-        if host.is_empty() || !host.chars().all(plain) || host == "test" || settings.hosts[..i].contains(host) {
+        if host.is_empty()
+            || !host.chars().all(plain)
+            || host == "test"
+            || settings.hosts[..i].contains(host)
+        {
             let form = "host names of letters, digits, `-`, `_` and `.`, each once and none of them `test`";
             return wrong("hosts", format!("{host:?}"), form);
         }

@@ -57,7 +57,9 @@ pub(crate) enum SlotError {
         printed: String,
     },
     /// It ended in the middle of its work.
-    #[error("the process that starts the runs ended unexpectedly ({status}). It printed:\n{printed}")]
+    #[error(
+        "the process that starts the runs ended unexpectedly ({status}). It printed:\n{printed}"
+    )]
     Lost {
         /// How it ended.
         status: String,
@@ -131,10 +133,18 @@ impl Slot {
             .stdin(Stdio::null())
             .stdout(copy()?)
             .stderr(copy()?);
-        process::make_zygote(&mut process, &[theirs.as_fd(), box_file.as_fd(), report.as_fd()]);
-        let zygote = process.spawn().map_err(system("start the test's program again"))?;
+        process::make_zygote(
+            &mut process,
+            &[theirs.as_fd(), box_file.as_fd(), report.as_fd()],
+        );
+        let zygote = process
+            .spawn()
+            .map_err(system("start the test's program again"))?;
         let answers = BufReader::new(control.try_clone().map_err(system("copy a descriptor"))?);
-        let words: Vec<_> = arguments.iter().map(|word| word.to_string_lossy().into_owned()).collect();
+        let words: Vec<_> = arguments
+            .iter()
+            .map(|word| word.to_string_lossy().into_owned())
+            .collect();
         Ok(Slot {
             zygote,
             control,
@@ -164,7 +174,9 @@ impl Slot {
 
     /// Gives the zygote a job.
     pub(crate) fn give(&mut self, job: Job) -> Result<(), SlotError> {
-        self.report.set_len(0).map_err(system("empty the report file"))?;
+        self.report
+            .set_len(0)
+            .map_err(system("empty the report file"))?;
         let contexts = self.black_box.contexts.load(Relaxed).min(64);
         if contexts > self.prewarmed {
             self.prewarmed = contexts;
@@ -173,7 +185,12 @@ impl Slot {
         self.send(&Command::Run(job.clone()))?;
         let now = Instant::now();
         let life = (self.black_box.runs.load(Relaxed), 0, now);
-        self.running = Some(Running { job, since: now, life, stuck: None });
+        self.running = Some(Running {
+            job,
+            since: now,
+            life,
+            stuck: None,
+        });
         Ok(())
     }
 
@@ -181,7 +198,10 @@ impl Slot {
         match protocol::send(&mut self.control, command) {
             Ok(()) => Ok(()),
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(self.lost()),
-            Err(source) => Err(SlotError::System { what: "talk to the zygote", source }),
+            Err(source) => Err(SlotError::System {
+                what: "talk to the zygote",
+                source,
+            }),
         }
     }
 
@@ -191,7 +211,12 @@ impl Slot {
             Ok(Some(answer)) => answer,
             Ok(None) => return Err(self.lost()),
             Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Err(self.lost()),
-            Err(source) => return Err(SlotError::System { what: "hear from the zygote", source }),
+            Err(source) => {
+                return Err(SlotError::System {
+                    what: "hear from the zygote",
+                    source,
+                });
+            }
         };
         match answer {
             Answer::Hello { modules, unbatched } => {
@@ -201,7 +226,10 @@ impl Slot {
                 Ok(None)
             }
             Answer::Done { status } => {
-                let running = self.running.take().expect("squall bug: an answer to no question");
+                let running = self
+                    .running
+                    .take()
+                    .expect("squall bug: an answer to no question");
                 Ok(Some((running, status)))
             }
             Answer::Trouble(text) => Err(SlotError::Trouble(text)),
@@ -209,12 +237,19 @@ impl Slot {
     }
 
     fn lost(&mut self) -> SlotError {
-        let status = self.zygote.wait().map_or_else(|error| error.to_string(), |status| status.to_string());
+        let status = self
+            .zygote
+            .wait()
+            .map_or_else(|error| error.to_string(), |status| status.to_string());
         let printed = self.printed();
         if self.up {
             return SlotError::Lost { status, printed };
         }
-        SlotError::NeverCameUp { status, arguments: self.arguments.clone(), printed }
+        SlotError::NeverCameUp {
+            status,
+            arguments: self.arguments.clone(),
+            printed,
+        }
     }
 
     fn printed(&mut self) -> String {
@@ -229,9 +264,16 @@ impl Slot {
     pub(crate) fn frames(&mut self) -> Result<Vec<Frame>, SlotError> {
         let length = self.black_box.reported.load(Acquire);
         let mut bytes = Vec::new();
-        self.report.rewind().map_err(system("read the report file"))?;
-        (&self.report).take(length).read_to_end(&mut bytes).map_err(system("read the report file"))?;
-        let frames = bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+        self.report
+            .rewind()
+            .map_err(system("read the report file"))?;
+        (&self.report)
+            .take(length)
+            .read_to_end(&mut bytes)
+            .map_err(system("read the report file"))?;
+        let frames = bytes
+            .split(|byte| *byte == b'\n')
+            .filter(|line| !line.is_empty());
         frames
             .map(|line| serde_json::from_slice(line).map_err(io::Error::from))
             .collect::<io::Result<_>>()
@@ -243,15 +285,24 @@ impl Slot {
     pub(crate) fn watch(&mut self, limit: Duration, birth: Duration) -> Result<(), SlotError> {
         if !self.up && self.since.elapsed() > birth {
             let (arguments, printed) = (self.arguments.clone(), self.printed());
-            return Err(SlotError::TooLate { seconds: birth.as_secs(), arguments, printed });
+            return Err(SlotError::TooLate {
+                seconds: birth.as_secs(),
+                arguments,
+                printed,
+            });
         }
         self.watch_child(limit);
         Ok(())
     }
 
     fn watch_child(&mut self, limit: Duration) {
-        let Some(running) = &mut self.running else { return };
-        let signs = (self.black_box.runs.load(Acquire), self.black_box.progress.load(Relaxed));
+        let Some(running) = &mut self.running else {
+            return;
+        };
+        let signs = (
+            self.black_box.runs.load(Acquire),
+            self.black_box.progress.load(Relaxed),
+        );
         if signs != (running.life.0, running.life.1) {
             running.life = (signs.0, signs.1, Instant::now());
             return;

@@ -4,7 +4,7 @@
 
 use super::returned::Returned;
 use super::scribe::{BodyEnd, Scribe};
-use super::settings::Flavor;
+use super::settings::{Flavor, Resolved};
 use crate::kernel::{self, Domain};
 use crate::sim::Sim;
 
@@ -15,12 +15,18 @@ pub(crate) type Body = dyn Fn(&Start) -> Result<(), String> + Send + Sync;
 pub struct Start {
     sim: Sim,
     flavor: Option<Flavor>,
+    hosts: &'static [String],
     scribe: &'static Scribe,
 }
 
 impl Start {
-    pub(crate) fn new(seed: u64, flavor: Option<Flavor>, scribe: &'static Scribe) -> Self {
-        Start { sim: Sim::new(seed), flavor, scribe }
+    pub(crate) fn new(seed: u64, settings: &'static Resolved, scribe: &'static Scribe) -> Self {
+        Start {
+            sim: Sim::new(seed),
+            flavor: settings.flavor,
+            hosts: &settings.hosts,
+            scribe,
+        }
     }
 
     /// The world of this run.
@@ -52,13 +58,21 @@ impl Start {
 
 impl std::fmt::Debug for Start {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Start").field("sim", &self.sim).finish_non_exhaustive()
+        f.debug_struct("Start")
+            .field("sim", &self.sim)
+            .finish_non_exhaustive()
     }
 }
 
 /// Runs the body and takes down how it ended. The panic is caught here, inside the simulation, so that the run ends as a
 /// test's thread would.
 pub(crate) fn run_body(body: &Body, start: &Start) {
+    for name in start.hosts {
+        assert!(
+            kernel::add_host(name).is_some(),
+            "squall bug: the host {name} exists already"
+        );
+    }
     let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| body(start)));
     let end = match caught {
         Ok(result) => BodyEnd::Returned(result),
@@ -89,7 +103,8 @@ pub(crate) fn block_on<R: Returned>(
         }
     };
     let runtime = builder.enable_all().build();
-    let runtime = runtime.map_err(|error| format!("the tokio runtime could not be built: {error}"))?;
+    let runtime =
+        runtime.map_err(|error| format!("the tokio runtime could not be built: {error}"))?;
     let returned = runtime.block_on(body);
     drop(runtime);
     returned.outcome()

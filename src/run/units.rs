@@ -2,7 +2,8 @@
 //! has its literals read while the test is compiled, hence `const fn`.
 
 /// How a duration is written, for messages.
-pub(crate) const DURATION_FORM: &str = "a whole number and a unit (ns, us, ms, s, m, h or d), such as 30s";
+pub(crate) const DURATION_FORM: &str =
+    "a whole number and a unit (ns, us, ms, s, m, h or d), such as 30s";
 /// How a size is written, for messages.
 pub(crate) const SIZE_FORM: &str = "a whole number and a unit (KiB, MiB, GiB or TiB), such as 8GiB";
 
@@ -21,12 +22,18 @@ const fn split(text: &str) -> Option<(u64, &[u8])> {
         };
         at += 1;
     }
-    if at == 0 { None } else { Some((number, bytes.split_at(at).1)) }
+    if at == 0 {
+        None
+    } else {
+        Some((number, bytes.split_at(at).1))
+    }
 }
 
 /// Nanoseconds of a duration such as `30s`; `None` if it is not written so, is zero, or exceeds 584 years.
 pub(crate) const fn nanoseconds(text: &str) -> Option<u64> {
-    let Some((number, unit)) = split(text) else { return None };
+    let Some((number, unit)) = split(text) else {
+        return None;
+    };
     let unit: u64 = match unit {
         b"ns" => 1,
         b"us" => 1_000,
@@ -45,7 +52,9 @@ pub(crate) const fn nanoseconds(text: &str) -> Option<u64> {
 
 /// Bytes of a size such as `8GiB`; `None` if it is not written so, is zero, or exceeds 64 bits.
 pub(crate) const fn bytes(text: &str) -> Option<u64> {
-    let Some((number, unit)) = split(text) else { return None };
+    let Some((number, unit)) = split(text) else {
+        return None;
+    };
     let shift = match unit {
         b"KiB" => 10,
         b"MiB" => 20,
@@ -72,9 +81,17 @@ pub(crate) fn show_nanoseconds(ns: u64) -> String {
     for (unit, name) in UNITS {
         if ns >= unit {
             let value = ns as f64 / unit as f64;
-            let digits = if value < 10.0 { 2 } else { usize::from(value < 100.0) };
+            let digits = if value < 10.0 {
+                2
+            } else {
+                usize::from(value < 100.0)
+            };
             let number = format!("{value:.digits$}");
-            let number = if number.contains('.') { number.trim_end_matches('0').trim_end_matches('.') } else { &number };
+            let number = if number.contains('.') {
+                number.trim_end_matches('0').trim_end_matches('.')
+            } else {
+                &number
+            };
             return format!("{number} {name}");
         }
     }
@@ -90,7 +107,18 @@ mod tests {
         assert_eq!(nanoseconds("30s"), Some(30_000_000_000));
         assert_eq!(nanoseconds("1500us"), Some(1_500_000));
         assert_eq!(nanoseconds("2d"), Some(172_800_000_000_000));
-        for wrong in ["", "s", "30", "0s", "1.5s", "-1s", "30 s", "30sec", "99999999999999999999s", "300000d"] {
+        for wrong in [
+            "",
+            "s",
+            "30",
+            "0s",
+            "1.5s",
+            "-1s",
+            "30 s",
+            "30sec",
+            "99999999999999999999s",
+            "300000d",
+        ] {
             assert_eq!(nanoseconds(wrong), None, "{wrong}");
         }
     }
@@ -106,7 +134,21 @@ mod tests {
 
     #[test]
     fn durations_for_people() {
-        let shown = [0, 999, 1_500, 26_200_000_000, 3_600_000_000_000, 59_000_000_000, 500_000_000].map(show_nanoseconds);
-        assert_eq!(shown, ["0 ns", "999 ns", "1.5 us", "26.2 s", "1 h", "59 s", "500 ms"]);
+        let shown = [
+            0,
+            999,
+            1_500,
+            26_200_000_000,
+            3_600_000_000_000,
+            59_000_000_000,
+            500_000_000,
+        ]
+        .map(show_nanoseconds);
+        assert_eq!(
+            shown,
+            [
+                "0 ns", "999 ns", "1.5 us", "26.2 s", "1 h", "59 s", "500 ms"
+            ]
+        );
     }
 }

@@ -21,6 +21,15 @@ pub enum Verdict {
         /// Its `Debug` text.
         message: String,
     },
+    /// A host's program panicked or returned an error.
+    HostFailed {
+        /// The host.
+        host: String,
+        /// The message.
+        message: String,
+        /// The panic, if it was one.
+        panic: Option<PanicReport>,
+    },
     /// No thread could ever go on.
     Deadlock {
         /// Every thread and what it waits for.
@@ -132,12 +141,22 @@ impl Verdict {
             }
             Verdict::Panicked(panic) => format!("panic at {}", panic.site),
             Verdict::Error { message } => format!("error: {}", without_numbers(message)),
+            Verdict::HostFailed {
+                host,
+                panic: Some(panic),
+                ..
+            } => format!("panic on {host} at {}", panic.site),
+            Verdict::HostFailed { host, message, .. } => {
+                format!("error of {host}: {}", without_numbers(message))
+            }
             Verdict::Deadlock { threads } => format!("deadlock in {}", calls(threads)),
             Verdict::Livelock { .. } => "livelock".to_owned(),
             Verdict::TimeLimit { .. } => "virtual time limit".to_owned(),
             Verdict::StepLimit { .. } => "step limit".to_owned(),
             Verdict::Stuck { .. } => "stuck".to_owned(),
-            Verdict::Aborted { panic: Some(panic), .. } => format!("abort after panic at {}", panic.site),
+            Verdict::Aborted {
+                panic: Some(panic), ..
+            } => format!("abort after panic at {}", panic.site),
             Verdict::Aborted { .. } => "abort".to_owned(),
             Verdict::Signalled { signal, .. } => format!("signal {}", signal_name(*signal)),
             Verdict::StackOverflow { .. } => "stack overflow".to_owned(),
@@ -161,41 +180,76 @@ impl Verdict {
             Verdict::Panicked(panic) if panic.site.is_empty() => "panicked".to_owned(),
             Verdict::Panicked(panic) => format!("panicked at {}", panic.site),
             Verdict::Error { .. } => "returned an error".to_owned(),
+            Verdict::HostFailed {
+                host,
+                panic: Some(panic),
+                ..
+            } => {
+                format!("the program of host {host} panicked at {}", panic.site)
+            }
+            Verdict::HostFailed { host, .. } => {
+                format!("the program of host {host} returned an error")
+            }
             Verdict::Deadlock { .. } => "deadlock: no thread can ever go on".to_owned(),
             Verdict::Livelock { .. } => "livelock: threads run, and nothing comes of it".to_owned(),
             Verdict::TimeLimit { limit, .. } => {
-                format!("virtual time limit: not over after {} of simulated time", super::units::show_nanoseconds(*limit))
+                format!(
+                    "virtual time limit: not over after {} of simulated time",
+                    super::units::show_nanoseconds(*limit)
+                )
             }
-            Verdict::StepLimit { limit, .. } => format!("step limit: not over after {limit} kernel entries"),
+            Verdict::StepLimit { limit, .. } => {
+                format!("step limit: not over after {limit} kernel entries")
+            }
             Verdict::Stuck { milliseconds, .. } => format!(
                 "stuck: ran for {} of wall time without a call to the system",
                 super::units::show_nanoseconds(milliseconds.saturating_mul(1_000_000))
             ),
-            Verdict::Aborted { panic: Some(panic), .. } => {
+            Verdict::Aborted {
+                panic: Some(panic), ..
+            } => {
                 format!("aborted: a panic at {} could not unwind", panic.site)
             }
             Verdict::Aborted { .. } => "aborted".to_owned(),
-            Verdict::Signalled { signal, address, .. } => {
+            Verdict::Signalled {
+                signal, address, ..
+            } => {
                 let name = signal_name(*signal);
                 match address {
-                    Some(address) => format!("signal {name}: a memory fault at address {address:#x}"),
+                    Some(address) => {
+                        format!("signal {name}: a memory fault at address {address:#x}")
+                    }
                     None if *signal == libc::SIGKILL => {
-                        format!("signal {name}: something killed the process, perhaps for lack of memory")
+                        format!(
+                            "signal {name}: something killed the process, perhaps for lack of memory"
+                        )
                     }
                     None => format!("signal {name}"),
                 }
             }
             Verdict::StackOverflow { .. } => "stack overflow".to_owned(),
-            Verdict::Exited { code } => format!("the program called exit({code}) before the test had ended"),
-            Verdict::OutOfMemory { limit: Some(limit), .. } => {
-                format!("out of memory: the process may grow by {} MiB (SQUALL_MEMORY)", limit >> 20)
+            Verdict::Exited { code } => {
+                format!("the program called exit({code}) before the test had ended")
+            }
+            Verdict::OutOfMemory {
+                limit: Some(limit), ..
+            } => {
+                format!(
+                    "out of memory: the process may grow by {} MiB (SQUALL_MEMORY)",
+                    limit >> 20
+                )
             }
             Verdict::OutOfMemory { limit: None, .. } => "out of memory".to_owned(),
             Verdict::Refused { calls, then } => {
                 let first = calls.first().map_or("", |call| call.call.as_str());
-                format!("refused call: {first} is not simulated, and then the test failed: {}", then.headline())
+                format!(
+                    "refused call: {first} is not simulated, and then the test failed: {}",
+                    then.headline()
+                )
             }
-            Verdict::Nondeterministic(_) => "nondeterministic: the same seed took two courses".to_owned(),
+            Verdict::Nondeterministic(_) => {
+                "nondeterministic: the same seed took two courses".to_owned()
+            }
             Verdict::Leak { first, there } => format!(
                 "state leaks between runs: the seed passes alone and fails after the seeds from {first:#x} on in the same \
                  process: {}",
@@ -263,7 +317,12 @@ mod tests {
 
     #[test]
     fn signatures_hold_no_values() {
-        let error = |message: &str| Verdict::Error { message: message.to_owned() }.signature();
+        let error = |message: &str| {
+            Verdict::Error {
+                message: message.to_owned(),
+            }
+            .signature()
+        };
         assert_eq!(error("sold 13 of 10"), error("sold 7 of 10"));
         assert_ne!(error("sold 13 of 10"), error("lost 13 of 10"));
         let panic = |message: &str| {
@@ -287,7 +346,14 @@ mod tests {
             waits_for: format!("{id}"),
             backtrace: None,
         };
-        let threads = vec![thread(0, "futex"), thread(1, "epoll_wait"), thread(2, "futex")];
-        assert_eq!(Verdict::Deadlock { threads }.signature(), "deadlock in epoll_wait x 1, futex x 2");
+        let threads = vec![
+            thread(0, "futex"),
+            thread(1, "epoll_wait"),
+            thread(2, "futex"),
+        ];
+        assert_eq!(
+            Verdict::Deadlock { threads }.signature(),
+            "deadlock in epoll_wait x 1, futex x 2"
+        );
     }
 }

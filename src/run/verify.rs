@@ -38,7 +38,9 @@ impl Coordinator<'_> {
             How::Run(report) => report,
         };
         let explained = self.alone(explain(seed, 1, trace_of(steps)))?;
-        let report = explained.explained.expect("squall bug: no report of an explained run");
+        let report = explained
+            .explained
+            .expect("squall bug: no report of an explained run");
         if report.verdict.signature() == there.verdict.signature() {
             return self.confirmed(report);
         }
@@ -53,7 +55,9 @@ impl Coordinator<'_> {
         again.audit = ended.job.audit;
         let again = self.alone(again)?;
         match again.explained {
-            Some(again) if again.seed == seed && again.verdict.signature() == there.verdict.signature() => {
+            Some(again)
+                if again.seed == seed && again.verdict.signature() == there.verdict.signature() =>
+            {
                 self.leaked(first, again)
             }
             _ => {
@@ -68,7 +72,12 @@ impl Coordinator<'_> {
         let mut log = Log::new(self.header(&report));
         self.take_decisions(&mut log);
         let (path, log) = self.keep(&log);
-        let setting = Setting { remarks: Vec::new(), variables: self.seed_variables(report.seed), log, path };
+        let setting = Setting {
+            remarks: Vec::new(),
+            variables: self.seed_variables(report.seed),
+            log,
+            path,
+        };
         Ok(self.failure(report, setting))
     }
 
@@ -87,13 +96,21 @@ impl Coordinator<'_> {
 
     /// Saves a log; returns its path and what to say about it.
     fn keep(&self, log: &Log) -> (Option<PathBuf>, Option<String>) {
-        let Some(directory) = &self.settings.failures else { return (None, None) };
-        let name = format!("{}-{:016x}.log", self.origin.log_prefix(), hash(&log.header.signature));
+        let Some(directory) = &self.settings.failures else {
+            return (None, None);
+        };
+        let name = format!(
+            "{}-{:016x}.log",
+            self.origin.log_prefix(),
+            hash(&log.header.signature)
+        );
         let path = directory.join(name);
         match log.save(&path) {
             Ok(()) => {
                 let shown = self.origin.relative(&path).display();
-                let said = format!("{shown} (runs first from now on; commit it, or delete it when it is mended)");
+                let said = format!(
+                    "{shown} (runs first from now on; commit it, or delete it when it is mended)"
+                );
                 (Some(path), Some(said))
             }
             Err(error) => (None, Some(format!("not saved: {error}"))),
@@ -110,7 +127,12 @@ impl Coordinator<'_> {
 
     /// The failure of a report, rendered with the output of the run that was last.
     fn failure(&self, report: RunReport, setting: Setting) -> Failure {
-        let Setting { remarks, variables, log, path } = setting;
+        let Setting {
+            remarks,
+            variables,
+            log,
+            path,
+        } = setting;
         let output = self.output();
         let told = Told {
             test: &self.origin.test,
@@ -132,14 +154,25 @@ impl Coordinator<'_> {
     /// State in statics that the image does not cover, most likely.
     fn leaked(&mut self, first: u64, mut report: RunReport) -> Result<Failure, Trouble> {
         let seed = report.seed;
-        report.verdict = Verdict::Leak { first, there: Box::new(report.verdict) };
+        report.verdict = Verdict::Leak {
+            first,
+            there: Box::new(report.verdict),
+        };
         let remarks = vec![
             "something outside the program's own statics remembers earlier runs: a file, or the data of a library"
                 .to_owned(),
             "with SQUALL_ISOLATION=process, or isolation = \"process\" on the test, each seed has its own process".to_owned(),
         ];
         let variables = format!("SQUALL_BATCH={first:#x}..={seed:#x}");
-        Ok(self.failure(report, Setting { remarks, variables, log: None, path: None }))
+        Ok(self.failure(
+            report,
+            Setting {
+                remarks,
+                variables,
+                log: None,
+                path: None,
+            },
+        ))
     }
 
     /// Two outcomes of one seed: traces it until two traces differ, and reports where.
@@ -150,16 +183,28 @@ impl Coordinator<'_> {
         outcomes: [String; 2],
     ) -> Result<Failure, Trouble> {
         let mut reports: Vec<RunReport> = Vec::new();
-        let mut difference = Difference { outcomes, events: None, common: 0, backtrace: None };
+        let mut difference = Difference {
+            outcomes,
+            events: None,
+            common: 0,
+            backtrace: None,
+        };
         for _ in 0..if steps <= TRACED { ATTEMPTS } else { 1 } {
             let ended = self.alone(explain(seed, 1, trace_of(steps)))?;
-            let report = ended.explained.expect("squall bug: no report of an explained run");
-            let other = reports.first().and_then(|first| first_difference(first, &report));
+            let report = ended
+                .explained
+                .expect("squall bug: no report of an explained run");
+            let other = reports
+                .first()
+                .and_then(|first| first_difference(first, &report));
             reports.push(report);
             if let Some((common, events)) = other {
                 difference.events = Some(events);
                 difference.common = common;
-                let how = Explain { trace: true, backtrace_at: Some(common) };
+                let how = Explain {
+                    trace: true,
+                    backtrace_at: Some(common),
+                };
                 let ended = self.alone(explain(seed, 1, how))?;
                 difference.backtrace = ended.explained.and_then(|report| report.backtrace);
                 break;
@@ -172,16 +217,33 @@ impl Coordinator<'_> {
             "something that the seed does not decide reached the program; docs/determinism.md lists what can".to_owned(),
         ];
         let variables = format!("{} SQUALL_AUDIT=100", self.seed_variables(seed));
-        Ok(self.failure(report, Setting { remarks, variables, log: None, path: None }))
+        Ok(self.failure(
+            report,
+            Setting {
+                remarks,
+                variables,
+                log: None,
+                path: None,
+            },
+        ))
     }
 
     /// Runs a saved log; reports it if it fails.
     pub(crate) fn replay(&mut self, path: &Path, log: &Log) -> Result<Option<Failure>, Trouble> {
-        let mut job = explain(log.header.seed, 1, Explain { trace: true, backtrace_at: None });
+        let mut job = explain(
+            log.header.seed,
+            1,
+            Explain {
+                trace: true,
+                backtrace_at: None,
+            },
+        );
         job.log = Some(path.to_owned());
         let ended = self.alone(job)?;
         self.count(&ended);
-        let report = ended.explained.expect("squall bug: no report of an explained run");
+        let report = ended
+            .explained
+            .expect("squall bug: no report of an explained run");
         let asked_for = matches!(self.settings.which, super::settings::Which::Replay(_));
         let shown = self.origin.relative(path).display().to_string();
         if report.verdict.passed() {
@@ -196,8 +258,14 @@ impl Coordinator<'_> {
         let signature = report.verdict.signature();
         let mut remarks = Vec::new();
         if signature != log.header.signature {
-            remarks.push(format!("the log failed otherwise when it was taken: {}", log.header.signature));
-        } else if report.divergence.is_none() && log.header.digest != 0 && report.digest != log.header.digest {
+            remarks.push(format!(
+                "the log failed otherwise when it was taken: {}",
+                log.header.signature
+            ));
+        } else if report.divergence.is_none()
+            && log.header.digest != 0
+            && report.digest != log.header.digest
+        {
             remarks.push(format!(
                 "the run follows the log and fails the same way, but what it did differs (digest {:016x}, in the log {:016x})",
                 report.digest, log.header.digest
@@ -205,7 +273,9 @@ impl Coordinator<'_> {
         }
         let said = match asked_for {
             true => shown.clone(),
-            false => format!("{shown} (saved earlier, fails still; delete it when it is no longer of interest)"),
+            false => format!(
+                "{shown} (saved earlier, fails still; delete it when it is no longer of interest)"
+            ),
         };
         let setting = Setting {
             remarks,
@@ -218,12 +288,22 @@ impl Coordinator<'_> {
 }
 
 fn trace_of(steps: u64) -> Explain {
-    Explain { trace: steps <= TRACED, backtrace_at: None }
+    Explain {
+        trace: steps <= TRACED,
+        backtrace_at: None,
+    }
 }
 
 /// A job that explains the last of its seeds.
 fn explain(first: u64, count: u64, explain: Explain) -> Job {
-    Job { first, count, batch: false, audit: 0, explain: Some(explain), log: None }
+    Job {
+        first,
+        count,
+        batch: false,
+        audit: 0,
+        explain: Some(explain),
+        log: None,
+    }
 }
 
 /// The first event in which two traces differ, and how many come before it.
@@ -233,10 +313,15 @@ fn first_difference(one: &RunReport, other: &RunReport) -> Option<(u64, [Option<
     if common == a.len() && common == b.len() {
         return None;
     }
-    Some((common as u64, [a.get(common).cloned(), b.get(common).cloned()]))
+    Some((
+        common as u64,
+        [a.get(common).cloned(), b.get(common).cloned()],
+    ))
 }
 
 /// FNV-1a, for names of files.
 fn hash(text: &str) -> u64 {
-    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    })
 }

@@ -29,7 +29,10 @@ pub(crate) fn serve(birth: &Birth, settings: Resolved, body: Box<Body>) -> ! {
     let control = match process::adopt(birth.control) {
         Ok(control) => UnixStream::from(control),
         Err(error) => {
-            eprintln!("squall: {} does not name open descriptors: {error}", protocol::ZYGOTE);
+            eprintln!(
+                "squall: {} does not name open descriptors: {error}",
+                protocol::ZYGOTE
+            );
             process::exit_now(LOST);
         }
     };
@@ -50,7 +53,12 @@ struct Zygote {
 }
 
 impl Zygote {
-    fn new(birth: &Birth, control: UnixStream, settings: Resolved, body: Box<Body>) -> io::Result<Self> {
+    fn new(
+        birth: &Birth,
+        control: UnixStream,
+        settings: Resolved,
+        body: Box<Body>,
+    ) -> io::Result<Self> {
         let black_box = BlackBox::map(&process::adopt(birth.black_box)?)?;
         let report = File::from(process::adopt(birth.report)?);
         let scribe = Scribe::new();
@@ -64,17 +72,26 @@ impl Zygote {
             scribe,
         };
         let commands = BufReader::new(control.try_clone()?);
-        Ok(Zygote { control, commands, with })
+        Ok(Zygote {
+            control,
+            commands,
+            with,
+        })
     }
 
     fn serve(&mut self) -> io::Result<()> {
         wait_for_quiet()?;
+        // Where the system does not allow it, a program that reads the counter is not deterministic; the audit tells.
+        kernel::fault::trap_tsc(true);
         // One context carries the first run's body; how many more are of use shows after it.
         if !self.with.settings.os_threads {
             kernel::prewarm(1);
         }
         let unbatched = image::snapshot().err().map(|reason| reason.to_string());
-        self.answer(&Answer::Hello { modules: modules::loaded(), unbatched })?;
+        self.answer(&Answer::Hello {
+            modules: modules::loaded(),
+            unbatched,
+        })?;
         while let Some(command) = protocol::receive(&mut self.commands)? {
             match command {
                 Command::Prewarm(contexts) => kernel::prewarm(contexts),
@@ -101,7 +118,11 @@ impl Zygote {
             return self.fork(job, false);
         }
         for seed in job.first..=job.first + (job.count - 1) {
-            let alone = Job { first: seed, count: 1, ..job.clone() };
+            let alone = Job {
+                first: seed,
+                count: 1,
+                ..job.clone()
+            };
             for again in [false, true] {
                 if again && !audited(seed, job.audit) {
                     continue;

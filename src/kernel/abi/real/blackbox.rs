@@ -88,7 +88,10 @@ impl Output {
             let all = [self.head.as_slice(), &self.tail].concat();
             return String::from_utf8_lossy(&all).into_owned();
         }
-        let (head, tail) = (String::from_utf8_lossy(&self.head), String::from_utf8_lossy(&self.tail));
+        let (head, tail) = (
+            String::from_utf8_lossy(&self.head),
+            String::from_utf8_lossy(&self.tail),
+        );
         format!("{head}\n[... {} bytes ...]\n{tail}", self.missing)
     }
 }
@@ -162,8 +165,14 @@ impl BlackBox {
         let head = self.head[..written.min(OUTPUT)].iter().map(read).collect();
         let rest = written.saturating_sub(OUTPUT);
         let kept = rest.min(OUTPUT);
-        let tail = (written - kept..written).map(|i| read(&self.tail[i % OUTPUT])).collect();
-        Output { head, missing: (rest - kept) as u64, tail }
+        let tail = (written - kept..written)
+            .map(|i| read(&self.tail[i % OUTPUT]))
+            .collect();
+        Output {
+            head,
+            missing: (rest - kept) as u64,
+            tail,
+        }
     }
 
     /// Takes down a decision, in the words of whoever reads it back.
@@ -186,7 +195,11 @@ impl BlackBox {
     pub(crate) fn decisions(&self) -> (impl Iterator<Item = [u64; 3]>, u64) {
         let count = self.decisions.load(Acquire);
         let kept = &self.tape[..(count as usize).min(MAX_DECISIONS)];
-        (kept.iter().map(|words| words.each_ref().map(|word| word.load(Relaxed))), count)
+        (
+            kept.iter()
+                .map(|words| words.each_ref().map(|word| word.load(Relaxed))),
+            count,
+        )
     }
 
     /// What the handler of a fatal signal left, if one came.
@@ -197,13 +210,20 @@ impl BlackBox {
             return None;
         }
         let whole = state == crash_state::WHOLE;
-        let depth = if whole { crash.depth.load(Relaxed) as usize } else { 0 };
+        let depth = if whole {
+            crash.depth.load(Relaxed) as usize
+        } else {
+            0
+        };
         Some(CrashRecord {
             signal: crash.signal.load(Relaxed) as i32,
             address: crash.address.load(Relaxed),
             instruction: crash.instruction.load(Relaxed),
             overflow: crash.overflow.load(Relaxed) != 0,
-            frames: crash.frames[..depth.min(FRAMES)].iter().map(|frame| frame.load(Relaxed)).collect(),
+            frames: crash.frames[..depth.min(FRAMES)]
+                .iter()
+                .map(|frame| frame.load(Relaxed))
+                .collect(),
         })
     }
 
@@ -239,7 +259,10 @@ mod tests {
         black_box.begin_run(2);
         black_box.write(b"short");
         let output = black_box.output();
-        assert_eq!((output.head.as_slice(), output.missing, output.tail.len()), (&b"short"[..], 0, 0));
+        assert_eq!(
+            (output.head.as_slice(), output.missing, output.tail.len()),
+            (&b"short"[..], 0, 0)
+        );
     }
 
     #[test]

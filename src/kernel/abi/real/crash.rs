@@ -8,14 +8,22 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 
 use super::blackbox::{BlackBox, FRAMES, crash_state};
 use super::last_error;
+use crate::kernel;
 use crate::kernel::abi::raw;
 
 /// The stack for handlers, in bytes. std's own, which the carrier would have otherwise, is too small for an unwinder.
 const STACK: usize = 256 * 1024;
 
 /// Signals that end a process and come from its own doing.
-const FATAL: [i32; 7] =
-    [libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGFPE, libc::SIGABRT, libc::SIGTRAP, libc::SIGSYS];
+const FATAL: [i32; 7] = [
+    libc::SIGSEGV,
+    libc::SIGBUS,
+    libc::SIGILL,
+    libc::SIGFPE,
+    libc::SIGABRT,
+    libc::SIGTRAP,
+    libc::SIGSYS,
+];
 
 #[unsafe(link_section = "squall_keep")]
 static BOX: AtomicPtr<BlackBox> = AtomicPtr::new(std::ptr::null_mut());
@@ -46,7 +54,11 @@ pub(crate) fn watch(black_box: &'static BlackBox) -> io::Result<()> {
         if memory == libc::MAP_FAILED {
             return Err(last_error());
         }
-        let stack = libc::stack_t { ss_sp: memory, ss_flags: 0, ss_size: STACK };
+        let stack = libc::stack_t {
+            ss_sp: memory,
+            ss_flags: 0,
+            ss_size: STACK,
+        };
         if libc::sigaltstack(&raw const stack, std::ptr::null_mut()) != 0 {
             return Err(last_error());
         }
@@ -76,6 +88,9 @@ unsafe extern "C" fn on_fatal(
     info: *mut libc::siginfo_t,
     context: *mut libc::c_void,
 ) {
+    if signal == libc::SIGSEGV && kernel::fault::answer_tsc(context) {
+        return;
+    }
     // SAFETY: the system passes valid records; the box, once stored, lives as long as the process. With the default action
     // back, the instruction that failed fails again on return, and a signal that was sent is sent again.
     unsafe {
@@ -85,10 +100,16 @@ unsafe extern "C" fn on_fatal(
         // Past libc, whose symbol is the kernel's on a simulated thread: handler, flags, restorer and mask, all default.
         let default = [0u64; 4];
         let action = default.as_ptr() as usize;
-        raw::call6(libc::SYS_rt_sigaction, [signal as usize, action, 0, 8, 0, 0]);
+        raw::call6(
+            libc::SYS_rt_sigaction,
+            [signal as usize, action, 0, 8, 0, 0],
+        );
         let process = raw::call6(libc::SYS_getpid, [0; 6]);
         let thread = raw::call6(libc::SYS_gettid, [0; 6]);
-        raw::call6(libc::SYS_tgkill, [process as usize, thread as usize, signal as usize, 0, 0, 0]);
+        raw::call6(
+            libc::SYS_tgkill,
+            [process as usize, thread as usize, signal as usize, 0, 0, 0],
+        );
     }
 }
 
@@ -126,16 +147,23 @@ unsafe fn take_down(
     let (address, instruction, stack) = unsafe {
         let registers = &(*context.cast::<libc::ucontext_t>()).uc_mcontext.gregs;
         let register = |index: libc::c_int| registers[index as usize] as u64;
-        ((*info).si_addr() as u64, register(libc::REG_RIP), register(libc::REG_RSP))
+        (
+            (*info).si_addr() as u64,
+            register(libc::REG_RIP),
+            register(libc::REG_RSP),
+        )
     };
     crash.signal.store(signal as u32, relaxed);
     crash.address.store(address, relaxed);
     crash.instruction.store(instruction, relaxed);
-    // The stack around its pointer is always mapped, so a fault there is its guard page: slightly below the pointer for a
-    // push or a call, above it where a large frame was opened without touching each page.
+    // The kernel knows the guard pages of its own stacks. Of others: the stack around its pointer is always mapped, so a
+    // fault there is the guard page, slightly below the pointer for a push or a call, above it where a large frame was
+    // opened without touching each page.
     let fault = matches!(signal, libc::SIGSEGV | libc::SIGBUS);
-    let near = address >= stack.saturating_sub(64 * 1024) && address < stack.saturating_add(1 << 20);
-    crash.overflow.store(u32::from(fault && near), relaxed);
+    let near =
+        address >= stack.saturating_sub(64 * 1024) && address < stack.saturating_add(1 << 20);
+    let overflow = fault && (near || kernel::fault::is_stack_overflow(address as usize));
+    crash.overflow.store(u32::from(overflow), relaxed);
     let mut depth = 0;
     // SAFETY: the unwinder was warmed up in `watch`, and no other thread of this process unwinds: simulated threads take
     // turns, and this one does not end its turn here.

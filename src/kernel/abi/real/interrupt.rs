@@ -68,7 +68,9 @@ impl Listener {
         let listener = Listener(());
         let installed =
             INSTALLED.get_or_init(|| install().map_err(|error| error.raw_os_error().unwrap_or(0)));
-        installed.map(|()| listener).map_err(io::Error::from_raw_os_error)
+        installed
+            .map(|()| listener)
+            .map_err(io::Error::from_raw_os_error)
     }
 
     /// Whether Ctrl-C was pressed.

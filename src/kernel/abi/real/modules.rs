@@ -26,7 +26,9 @@ pub(crate) fn loaded() -> Vec<Module> {
             String::new()
         } else {
             // SAFETY: the name of a loaded object is a C string that lives as long as the object.
-            unsafe { CStr::from_ptr(info.dlpi_name) }.to_string_lossy().into_owned()
+            unsafe { CStr::from_ptr(info.dlpi_name) }
+                .to_string_lossy()
+                .into_owned()
         };
         let headers = if info.dlpi_phdr.is_null() {
             &[][..]
@@ -34,11 +36,26 @@ pub(crate) fn loaded() -> Vec<Module> {
             // SAFETY: the array has dlpi_phnum entries for as long as the object is loaded.
             unsafe { std::slice::from_raw_parts(info.dlpi_phdr, usize::from(info.dlpi_phnum)) }
         };
-        let loads = || headers.iter().filter(|header| header.p_type == libc::PT_LOAD);
+        let loads = || {
+            headers
+                .iter()
+                .filter(|header| header.p_type == libc::PT_LOAD)
+        };
         let base = info.dlpi_addr;
-        let start = loads().map(|header| base + header.p_vaddr).min().unwrap_or(base);
-        let end = loads().map(|header| base + header.p_vaddr + header.p_memsz).max().unwrap_or(base);
-        out.push(Module { path, base, start, end });
+        let start = loads()
+            .map(|header| base + header.p_vaddr)
+            .min()
+            .unwrap_or(base);
+        let end = loads()
+            .map(|header| base + header.p_vaddr + header.p_memsz)
+            .max()
+            .unwrap_or(base);
+        out.push(Module {
+            path,
+            base,
+            start,
+            end,
+        });
         0
     }
     let mut out: Vec<Module> = Vec::new();

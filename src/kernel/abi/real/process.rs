@@ -35,7 +35,12 @@ pub(crate) fn wait_ended(pid: u32) -> io::Result<()> {
         let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
         // SAFETY: `info` is valid for writing.
         let result = unsafe {
-            libc::waitid(libc::P_PID, pid, &raw mut info, libc::WEXITED | libc::WNOWAIT)
+            libc::waitid(
+                libc::P_PID,
+                pid,
+                &raw mut info,
+                libc::WEXITED | libc::WNOWAIT,
+            )
         };
         if result == 0 {
             return Ok(());
@@ -65,7 +70,11 @@ pub(crate) fn reap(pid: u32) -> io::Result<i32> {
 /// Sends a signal to a process that this one started, directly or through its zygote. An error means that it is gone.
 pub(crate) fn kill(pid: u32, signal: i32) -> io::Result<()> {
     // SAFETY: kill only takes numbers.
-    if unsafe { libc::kill(pid as libc::pid_t, signal) } == 0 { Ok(()) } else { Err(last_error()) }
+    if unsafe { libc::kill(pid as libc::pid_t, signal) } == 0 {
+        Ok(())
+    } else {
+        Err(last_error())
+    }
 }
 
 /// Ends the process at once, without exit handlers and destructors. May run anywhere.
@@ -91,8 +100,15 @@ pub(crate) fn die_with_parent(parent: u32) -> bool {
 /// Limits how much the process's address space may grow from here, in bytes. The hard limit stays.
 pub(crate) fn limit_growth(bytes: u64) -> io::Result<()> {
     let statm = std::fs::read_to_string("/proc/self/statm")?;
-    let pages: u64 = statm.split(' ').next().and_then(|pages| pages.parse().ok()).unwrap_or(0);
-    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    let pages: u64 = statm
+        .split(' ')
+        .next()
+        .and_then(|pages| pages.parse().ok())
+        .unwrap_or(0);
+    let mut limit = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
     // SAFETY: `limit` is valid for writing.
     if unsafe { libc::getrlimit(libc::RLIMIT_AS, &raw mut limit) } != 0 {
         return Err(last_error());
@@ -123,7 +139,11 @@ pub(crate) fn make_zygote(command: &mut Command, fds: &[BorrowedFd<'_>]) {
             libc::personality(libc::ADDR_NO_RANDOMIZE as libc::c_ulong);
             libc::signal(libc::SIGINT, libc::SIG_IGN);
         }
-        if die_with_parent(parent) { Ok(()) } else { Err(io::Error::from_raw_os_error(libc::ESRCH)) }
+        if die_with_parent(parent) {
+            Ok(())
+        } else {
+            Err(io::Error::from_raw_os_error(libc::ESRCH))
+        }
     };
     // SAFETY: between fork and exec `prepare` makes system calls only; it neither allocates nor locks. An io::Error from
     // an error number does not allocate.
@@ -155,9 +175,13 @@ pub(crate) fn others_sleep() -> io::Result<bool> {
         if task.file_name().to_str() == Some(&me) {
             continue;
         }
-        let Ok(stat) = std::fs::read_to_string(task.path().join("stat")) else { continue };
+        let Ok(stat) = std::fs::read_to_string(task.path().join("stat")) else {
+            continue;
+        };
         // The state follows the name, which stands in parentheses and may itself contain any character.
-        let state = stat.rsplit_once(')').and_then(|(_, rest)| rest.trim_start().chars().next());
+        let state = stat
+            .rsplit_once(')')
+            .and_then(|(_, rest)| rest.trim_start().chars().next());
         if !matches!(state, Some('S' | 'Z' | 'X')) {
             return Ok(false);
         }
@@ -168,6 +192,10 @@ pub(crate) fn others_sleep() -> io::Result<bool> {
 /// Bytes of memory that the process has in use; 0 if the system does not say.
 pub(crate) fn size() -> u64 {
     let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
-    let pages: u64 = statm.split(' ').nth(1).and_then(|pages| pages.parse().ok()).unwrap_or(0);
+    let pages: u64 = statm
+        .split(' ')
+        .nth(1)
+        .and_then(|pages| pages.parse().ok())
+        .unwrap_or(0);
     pages * 4096
 }
