@@ -17,7 +17,7 @@ pub struct Config {
     pub max_virtual: u64,
     /// Kernel entries after which the run ends with [`End::StepLimit`]. Default 50 million.
     pub max_steps: u64,
-    /// Kernel entries in a row without progress, and with nothing pending, that make an [`End::Livelock`]. Default 200,000.
+    /// Kernel entries in a row without progress, and with nothing pending, that make an [`End::Livelock`]. Default 5 million.
     pub livelock_after: u64,
     /// Simulated descriptors that a host may have open. Default 1024.
     pub descriptors: u32,
@@ -41,7 +41,7 @@ impl Default for Config {
             cpus: 4,
             max_virtual: 24 * 3600 * 1_000_000_000,
             max_steps: 50_000_000,
-            livelock_after: 200_000,
+            livelock_after: 5_000_000,
             descriptors: 1024,
             os_threads: false,
             trace: false,

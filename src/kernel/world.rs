@@ -93,7 +93,9 @@ impl Oracle for NoOracle {
 
 /// After so many kernel entries without progress the clock begins to run faster, so that a program that spins until some
 /// time arrives there.
-const PATIENCE: u64 = 16_384;
+const PATIENCE: u64 = 65_536;
+/// The most that an entry then costs, in virtual nanoseconds.
+const HURRY: u64 = 1_000_000;
 
 impl Kernel {
     pub(crate) fn new() -> Kernel {
@@ -180,8 +182,8 @@ impl Kernel {
 
     #[cold]
     fn impatient(&mut self, cost: Cost) {
-        let doublings = ((self.idle - PATIENCE) / 4096).min(30);
-        let jump = (u64::from(cost.base) << doublings).min(1_000_000_000);
+        let doublings = ((self.idle - PATIENCE) / 8192).min(30);
+        let jump = (u64::from(cost.base) << doublings).min(HURRY);
         // Never past the next event: what it starts must not happen late.
         let next = self.events.next_at();
         self.now = if next > self.now {

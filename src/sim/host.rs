@@ -62,6 +62,25 @@ impl HostOutcome for () {
     }
 }
 
+/// The type `!`, which can be named only as what a function returns: the outcome of a server that loops for ever.
+type Never = <fn() -> ! as Returns>::Output;
+
+/// Names what a function pointer returns.
+pub trait Returns {
+    /// That type.
+    type Output;
+}
+
+impl<T> Returns for fn() -> T {
+    type Output = T;
+}
+
+impl HostOutcome for Never {
+    fn failure(self) -> Option<String> {
+        self
+    }
+}
+
 impl<E: Debug> HostOutcome for Result<(), E> {
     fn failure(self) -> Option<String> {
         self.err().map(|e| format!("{e:?}"))
