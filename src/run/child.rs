@@ -268,10 +268,11 @@ impl Child {
                     limit: settings.memory,
                 },
                 None => {
-                    let panic = panics
-                        .last()
-                        .filter(|_| self.output_tells_of_panic())
-                        .cloned();
+                    // The last panics are those of core, which only says that there must not be another one.
+                    let own = panics.iter().rev();
+                    let own = own.filter(|panic| !panic.site.starts_with("/rustc/"));
+                    let panic = own.take(usize::from(self.output_tells_of_panic()));
+                    let panic = panic.last().cloned();
                     Verdict::Aborted {
                         backtrace: backtrace.clone(),
                         panic,

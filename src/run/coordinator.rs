@@ -93,7 +93,7 @@ pub(crate) enum How {
 pub(crate) struct Coordinator<'a> {
     pub(crate) origin: &'a Origin,
     pub(crate) settings: &'a Resolved,
-    ordinal: u32,
+    earlier: &'a [Result<Summary, Failure>],
     slots: Vec<Slot>,
     listener: Listener,
     refused: HashSet<String>,
@@ -102,8 +102,12 @@ pub(crate) struct Coordinator<'a> {
     total: Option<u64>,
 }
 
-/// Runs the test.
-pub(crate) fn run(origin: &Origin, settings: &Resolved, ordinal: u32) -> Result<Summary, Failure> {
+/// Runs the test. `earlier` is what runs before this one within the test came to.
+pub(crate) fn run(
+    origin: &Origin,
+    settings: &Resolved,
+    earlier: &[Result<Summary, Failure>],
+) -> Result<Summary, Failure> {
     let broken = |trouble: &Trouble| Failure {
         test: origin.test.clone(),
         seed: None,
@@ -115,7 +119,7 @@ pub(crate) fn run(origin: &Origin, settings: &Resolved, ordinal: u32) -> Result<
     let mut coordinator = Coordinator {
         origin,
         settings,
-        ordinal,
+        earlier,
         slots: Vec::new(),
         listener,
         refused: HashSet::new(),
@@ -146,7 +150,7 @@ impl Coordinator<'_> {
             _ => 1,
         };
         for _ in 0..slots {
-            self.slots.push(Slot::start(self.origin, self.ordinal)?);
+            self.slots.push(Slot::start(self.origin, self.earlier)?);
         }
         for (path, log) in replay {
             if let Some(failure) = self.replay(&path, &log)? {
@@ -229,9 +233,11 @@ impl Coordinator<'_> {
         Ok(ended.failed.is_some().then_some(ended))
     }
 
+    /// Books the seeds of a job, unless they only serve to look closer at a failure.
     pub(crate) fn count(&mut self, ended: &Ended) {
         self.runs += ended.passed + u64::from(ended.failed.is_some());
         self.failures += u32::from(ended.failed.is_some());
+        self.tell_digests(ended);
     }
 
     /// Waits for the first zygote.
@@ -270,7 +276,6 @@ impl Coordinator<'_> {
             if *ready {
                 if let Some((running, status)) = slot.take()? {
                     let ended = self.judge(i, running, status)?;
-                    self.tell_digests(&ended);
                     over.push(ended);
                 }
             } else {

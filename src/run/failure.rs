@@ -3,8 +3,10 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use serde::{Deserialize, Serialize};
+
 /// A test that did not hold.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Failure {
     /// The test's path within its binary.
     pub test: String,
@@ -27,7 +29,7 @@ impl fmt::Display for Failure {
 impl std::error::Error for Failure {}
 
 /// A test that held.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Summary {
     /// How many runs there were, saved logs included.
     pub runs: u64,

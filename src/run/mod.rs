@@ -4,39 +4,42 @@
 //! *zygote*, the same program anew for this one test, which forks a *child* for each batch; the child runs the body
 //! through the kernel and leaves its findings in the black box and the report file.
 //!
-//! `coordinator`, `verify`, `slot`, `batches`, `render`, `frames` belong to the first, `zygote` to the second, `child`,
-//! `start`, `scribe` to the third; the rest is shared. Only the zygote forks: other threads of libtest's process hold locks.
+//! The way in is `entry`. `coordinator`, `verify`, `slot`, `batches`, `render`, `frames` belong to the first, `zygote` to the
+//! second, `child`, `start`, `scribe` to the third; the rest is shared. Only the zygote forks: other threads of libtest's process hold locks.
 
 mod builder;
 mod env;
 mod failure;
+mod origin;
 mod returned;
+mod scribe;
 mod settings;
 mod start;
 mod units;
 
-#[cfg(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu"))]
-mod batches;
-#[cfg(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu"))]
-mod child;
-#[cfg(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu"))]
-mod coordinator;
-#[cfg(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu"))]
-mod frames;
-mod origin;
-#[cfg(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu"))]
-mod protocol;
-#[cfg(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu"))]
-mod render;
-mod scribe;
-#[cfg(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu"))]
-mod slot;
-#[cfg(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu"))]
-mod verdict;
-#[cfg(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu"))]
-mod verify;
-#[cfg(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu"))]
-mod zygote;
+/// Declares what exists only where the kernel does.
+macro_rules! on_supported_platforms {
+    ($($item:item)*) => { $(
+        #[cfg(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu"))]
+        $item
+    )* };
+}
+
+on_supported_platforms! {
+    mod batches;
+    mod child;
+    mod coordinator;
+    mod entry;
+    mod frames;
+    mod protocol;
+    mod render;
+    mod slot;
+    mod verdict;
+    mod verify;
+    mod zygote;
+
+    use entry::execute;
+}
 
 pub use builder::Builder;
 pub use failure::{Failure, Summary};
@@ -128,57 +131,4 @@ fn execute(origin: &Origin, _: &Settings, _: Box<Body>) -> std::result::Result<S
         &origin.test,
         "this platform needs the portable engine: the kernel runs on x86_64 Linux with glibc only",
     ))
-}
-
-/// Runs a test: as its coordinator, or, in a process that was started for it, as its zygote, and then for good.
-#[cfg(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu"))]
-fn execute(
-    origin: &Origin,
-    settings: &Settings,
-    body: Box<Body>,
-) -> std::result::Result<Summary, Failure> {
-    if crate::kernel::in_simulation() {
-        return Err(unusable(
-            &origin.test,
-            "a squall test cannot be started inside another's simulation",
-        ));
-    }
-    let ordinal = ordinal(&origin.test);
-    let birth = std::env::var(protocol::ZYGOTE).ok();
-    let birth: Option<protocol::Birth> = match birth.map(|text| serde_json::from_str(&text)) {
-        None => None,
-        Some(Ok(birth)) => Some(birth),
-        Some(Err(_)) => {
-            let why = format!("{} is for squall's own use; unset it", protocol::ZYGOTE);
-            return Err(unusable(&origin.test, why));
-        }
-    };
-    if let Some(birth) = &birth
-        && (birth.test != origin.test || birth.ordinal > ordinal)
-    {
-        // An earlier run of the same test: the coordinator has been through it, and it held.
-        return Ok(Summary { runs: 0 });
-    }
-    let environment = env::Environment::read().map_err(|error| unusable(&origin.test, error))?;
-    let resolved = settings::Resolved::new(settings, &environment, origin.failures())
-        .map_err(|error| unusable(&origin.test, error))?;
-    match birth {
-        Some(birth) => zygote::serve(&birth, resolved, body),
-        None => coordinator::run(origin, &resolved, ordinal),
-    }
-}
-
-/// How many runs of a test this process has come to before.
-#[cfg(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu"))]
-fn ordinal(test: &str) -> u32 {
-    use std::collections::HashMap;
-    use std::sync::{Mutex, PoisonError};
-    static COUNTS: Mutex<Option<HashMap<String, u32>>> = Mutex::new(None);
-    let mut counts = COUNTS.lock().unwrap_or_else(PoisonError::into_inner);
-    let count = counts
-        .get_or_insert_default()
-        .entry(test.to_owned())
-        .or_default();
-    *count += 1;
-    *count - 1
 }

@@ -7,6 +7,7 @@ use std::io::{self, BufRead, Write};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::failure::{Failure, Summary};
 use super::scribe::PanicReport;
 use super::verdict::Verdict;
 use crate::kernel::abi::real::modules::Module;
@@ -26,8 +27,8 @@ pub(crate) struct Birth {
     pub(crate) report: i32,
     /// The test.
     pub(crate) test: String,
-    /// Which of the runs within the test, the first being 0.
-    pub(crate) ordinal: u32,
+    /// What the earlier runs within the test came to; the zygote is for the one after them.
+    pub(crate) earlier: Vec<Result<Summary, Failure>>,
 }
 
 /// From the coordinator to the zygote.

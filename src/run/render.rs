@@ -264,10 +264,11 @@ pub(crate) fn refusal(call: &Refused) -> String {
 /// Where a refused call was made, in a word.
 pub(crate) fn refusal_site(call: &Refused) -> String {
     let trimmed = frames::trim(&call.backtrace);
-    let at = trimmed
-        .lines()
-        .find_map(|line| line.trim().strip_prefix("at "));
-    at.or(trimmed.lines().next())
+    let lines = trimmed.lines();
+    let mut places = lines.filter_map(|line| line.trim().strip_prefix("at "));
+    let own = places.clone().find(|at| !at.starts_with("library/"));
+    own.or(places.next())
+        .or(trimmed.lines().next())
         .unwrap_or("an unknown place")
         .to_owned()
 }

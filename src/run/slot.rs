@@ -10,6 +10,7 @@ use std::process::{Child, Command as Process, ExitStatus, Stdio};
 use std::sync::atomic::Ordering::{Acquire, Relaxed};
 use std::time::{Duration, Instant};
 
+use super::failure::{Failure, Summary};
 use super::origin::{self, Origin};
 use super::protocol::{self, Answer, Birth, Command, Frame, Job};
 use crate::kernel::abi::real::blackbox::BlackBox;
@@ -106,7 +107,10 @@ pub(crate) struct Slot {
 
 impl Slot {
     /// Starts a zygote and does not wait for it to come up.
-    pub(crate) fn start(origin: &Origin, ordinal: u32) -> Result<Self, SlotError> {
+    pub(crate) fn start(
+        origin: &Origin,
+        earlier: &[Result<Summary, Failure>],
+    ) -> Result<Self, SlotError> {
         let file = |name: &CStr| memory::file(name).map_err(system("make a file in memory"));
         let box_file = file(c"squall-black-box")?;
         let report = file(c"squall-report")?;
@@ -118,7 +122,7 @@ impl Slot {
             black_box: box_file.as_raw_fd(),
             report: report.as_raw_fd(),
             test: origin.test.clone(),
-            ordinal,
+            earlier: earlier.to_vec(),
         };
         let birth = serde_json::to_string(&birth).expect("squall bug: a birth is not JSON");
         let arguments = origin.arguments();

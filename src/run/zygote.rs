@@ -87,7 +87,11 @@ impl Zygote {
         if !self.with.settings.os_threads {
             kernel::prewarm(1);
         }
-        let unbatched = image::snapshot().err().map(|reason| reason.to_string());
+        let unbatched = match self.with.settings.os_threads {
+            // What they hold, std's records of them among it, cannot be put back between runs.
+            true => Some("the OS threads of a run outlive it".to_owned()),
+            false => image::snapshot().err().map(|reason| reason.to_string()),
+        };
         self.answer(&Answer::Hello {
             modules: modules::loaded(),
             unbatched,

@@ -138,6 +138,11 @@ pub(crate) fn make_zygote(command: &mut Command, fds: &[BorrowedFd<'_>]) {
             // Containers often forbid this; addresses must not matter to a run anyway.
             libc::personality(libc::ADDR_NO_RANDOMIZE as libc::c_ulong);
             libc::signal(libc::SIGINT, libc::SIG_IGN);
+            // With these not at their default, std leaves stack overflows alone in the new program. It would otherwise keep
+            // a record of each thread on the heap behind a static, which cannot be put back between runs; `crash` takes its
+            // place. A fault before that still ends the program.
+            libc::signal(libc::SIGSEGV, libc::SIG_IGN);
+            libc::signal(libc::SIGBUS, libc::SIG_IGN);
         }
         if die_with_parent(parent) {
             Ok(())

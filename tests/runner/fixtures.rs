@@ -1,0 +1,356 @@
+//! Tests for the tests of the runner. Each is ignored, and run by name with `drive`.
+
+#![allow(clippy::unwrap_used)]
+
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use squall::Sim;
+
+#[squall::test]
+#[ignore]
+fn passes() {}
+
+#[squall::test]
+#[ignore]
+async fn passes_async(sim: Sim) -> squall::Result {
+    let before = sim.elapsed();
+    tokio::time::sleep(Duration::from_secs(3600)).await;
+    assert!(sim.elapsed() - before >= Duration::from_secs(3600));
+    Ok(())
+}
+
+/// Two threads, each reading and then writing: some orders lose an update.
+fn lost_update() -> u32 {
+    let count = Arc::new(AtomicU32::new(0));
+    let add = || {
+        let count = count.clone();
+        std::thread::spawn(move || {
+            let seen = count.load(Ordering::SeqCst);
+            std::thread::yield_now();
+            count.store(seen + 1, Ordering::SeqCst);
+        })
+    };
+    let threads = [add(), add()];
+    for thread in threads {
+        thread.join().unwrap();
+    }
+    count.load(Ordering::SeqCst)
+}
+
+#[squall::test]
+#[ignore]
+fn panics(sim: Sim) {
+    println!("the seed is {}", sim.seed());
+    assert_eq!(lost_update(), 2, "an update was lost");
+}
+
+#[squall::test]
+#[ignore]
+async fn panics_async() {
+    let count = Arc::new(AtomicU32::new(0));
+    let tasks: Vec<_> = (0..2)
+        .map(|_| {
+            let count = count.clone();
+            tokio::spawn(async move {
+                let seen = count.load(Ordering::SeqCst);
+                tokio::time::sleep(Duration::from_millis(1)).await;
+                count.store(seen + 1, Ordering::SeqCst);
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await.unwrap();
+    }
+    assert_eq!(count.load(Ordering::SeqCst), 2, "an update was lost");
+}
+
+#[squall::test]
+#[ignore]
+fn errs(sim: Sim) -> Result<(), String> {
+    if sim.seed() == 3 { Err(format!("seed {} it is", sim.seed())) } else { Ok(()) }
+}
+
+#[squall::test]
+#[ignore]
+#[should_panic(expected = "an update was lost")]
+fn should_panic() {
+    assert_eq!(lost_update(), 2, "an update was lost");
+}
+
+#[squall::test]
+#[ignore]
+fn panic_of_a_thread() {
+    let thread = std::thread::Builder::new().name("worker".to_owned());
+    let thread = thread.spawn(|| panic!("the worker's reason")).unwrap();
+    let Err(payload) = thread.join();
+    std::panic::resume_unwind(payload);
+}
+
+#[squall::test]
+#[ignore]
+fn caught_panics_pass() {
+    let _ = std::thread::spawn(|| panic!("nobody minds")).join();
+}
+
+#[squall::test]
+#[ignore]
+fn deadlocks() {
+    let (a, b) = (Arc::new(Mutex::new(0)), Arc::new(Mutex::new(0)));
+    let lock = |first: &Arc<Mutex<i32>>, second: &Arc<Mutex<i32>>| {
+        let (first, second) = (first.clone(), second.clone());
+        std::thread::spawn(move || {
+            let _first = first.lock().unwrap();
+            std::thread::yield_now();
+            let _second = second.lock().unwrap();
+        })
+    };
+    let threads = [lock(&a, &b), lock(&b, &a)];
+    for thread in threads {
+        thread.join().unwrap();
+    }
+}
+
+#[squall::test]
+#[ignore]
+fn livelocks() {
+    loop {
+        std::thread::yield_now();
+    }
+}
+
+#[squall::test(max_time = "1m")]
+#[ignore]
+fn outlasts_its_time() {
+    loop {
+        std::thread::sleep(Duration::from_secs(1));
+    }
+}
+
+#[squall::test(max_steps = 5000)]
+#[ignore]
+fn outlasts_its_steps() {
+    let start = Instant::now();
+    while start.elapsed() < Duration::from_secs(10) {}
+}
+
+#[squall::test(watchdog = "300ms")]
+#[ignore]
+fn spins(sim: Sim) {
+    println!("about to spin");
+    while sim.seed() == 2 {
+        std::hint::spin_loop();
+    }
+}
+
+#[squall::test]
+#[ignore]
+fn aborts() {
+    println!("last words");
+    std::process::abort();
+}
+
+#[squall::test]
+#[ignore]
+fn panics_in_a_drop() {
+    struct Twice;
+    impl Drop for Twice {
+        fn drop(&mut self) {
+            panic!("again");
+        }
+    }
+    let _twice = Twice;
+    panic!("once");
+}
+
+#[squall::test]
+#[ignore]
+fn segfaults(sim: Sim) {
+    print!("no line end");
+    std::io::Write::flush(&mut std::io::stdout()).unwrap();
+    if sim.seed() == 4 {
+        // SAFETY: none; that this is not sound is the point. The zero page is never mapped, so the write faults.
+        unsafe { std::ptr::without_provenance_mut::<u8>(8).write_volatile(1) };
+    }
+}
+
+fn descend(depth: u64) -> u64 {
+    let frame = std::hint::black_box([depth; 64]);
+    if depth == u64::MAX { 0 } else { descend(depth + 1) + frame[7] }
+}
+
+#[squall::test]
+#[ignore]
+fn overflows_its_stack() {
+    println!("{}", descend(0));
+}
+
+#[squall::test]
+#[ignore]
+fn overflows_a_threads_stack() {
+    std::thread::spawn(|| println!("{}", descend(0))).join().unwrap();
+}
+
+#[squall::test]
+#[ignore]
+fn exits() {
+    println!("leaving");
+    std::process::exit(7);
+}
+
+#[squall::test]
+#[ignore]
+fn exits_with_zero() {
+    std::process::exit(0);
+}
+
+#[squall::test(memory = "64MiB")]
+#[ignore]
+fn runs_out_of_memory() {
+    let mut hoard = Vec::new();
+    loop {
+        hoard.push(Vec::<u8>::with_capacity(1 << 20));
+    }
+}
+
+#[squall::test]
+#[ignore]
+fn forks() {
+    // SAFETY: the simulation refuses the call.
+    assert_eq!(unsafe { libc::fork() }, -1);
+    panic!("the fork failed: {}", std::io::Error::last_os_error());
+}
+
+#[squall::test]
+#[ignore]
+fn execs() {
+    use std::os::unix::process::CommandExt;
+    panic!("the exec failed: {}", std::process::Command::new("true").exec());
+}
+
+#[squall::test]
+#[ignore]
+fn spawns_a_process() {
+    std::process::Command::new("true").status().unwrap();
+}
+
+#[squall::test]
+#[ignore]
+fn shrugs_at_a_refusal() {
+    assert!(std::process::Command::new("true").status().is_err());
+}
+
+#[squall::test(seeds = 20)]
+#[ignore]
+fn leaks_threads() {
+    static LIVING: AtomicU32 = AtomicU32::new(0);
+    for _ in 0..10 {
+        std::thread::spawn(|| {
+            LIVING.fetch_add(1, Ordering::SeqCst);
+            std::thread::sleep(Duration::from_secs(1_000_000));
+        });
+    }
+    std::thread::sleep(Duration::from_secs(1));
+    // Neither threads nor statics of an earlier run show.
+    assert_eq!(LIVING.load(Ordering::SeqCst), 10);
+}
+
+#[squall::test(descriptors = 64)]
+#[ignore]
+fn exhausts_descriptors() -> std::io::Result<()> {
+    let mut pipes = Vec::new();
+    loop {
+        pipes.push(std::io::pipe()?);
+    }
+}
+
+#[squall::test(max_steps = 20000)]
+#[ignore]
+fn prints_without_end() {
+    for line in 0_u64.. {
+        println!("line {line} of too many");
+    }
+}
+
+#[squall::test]
+#[ignore]
+fn is_nondeterministic() {
+    // A real file passes through to the real system, which has never heard of seeds.
+    let uptime = std::fs::read_to_string("/proc/self/schedstat").unwrap();
+    let count = uptime.bytes().fold(0_u32, |sum, byte| sum.wrapping_mul(31).wrapping_add(u32::from(byte)));
+    for _ in 0..count % 64 {
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+#[ignore]
+fn remembers_earlier_runs() {
+    // What the body captures lives outside the statics, and is not put back between runs.
+    let runs = AtomicU64::new(0);
+    squall::Builder::new().audit(0).check_blocking(move |sim| {
+        let before = runs.fetch_add(1, Ordering::SeqCst);
+        assert!(sim.seed() < 5 || before < 4, "this process has seen {before} runs");
+    });
+}
+
+#[test]
+#[ignore]
+fn two_builders() {
+    let first = squall::Builder::new().seeds(5).run_blocking(|_| {}).unwrap();
+    assert_eq!(first.runs, 5);
+    squall::Builder::new().seeds(7).check_blocking(|sim| {
+        assert!(sim.seed() < 6, "the second builder's seed");
+    });
+}
+
+#[test]
+#[ignore]
+fn builder_async() {
+    let failure = squall::Builder::new()
+        .seeds(7)
+        .flavor(squall::Flavor::CurrentThread)
+        .run(|sim| async move {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            if sim.seed() == 3 { Err("three") } else { Ok(()) }
+        })
+        .unwrap_err();
+    assert_eq!(failure.seed, Some(3));
+    assert_eq!(failure.signature, "error: \"three\"");
+}
+
+/// Long enough for a test to look at it while it runs.
+#[squall::test(seeds = 1000000000)]
+#[ignore]
+fn goes_on_and_on() {
+    std::thread::spawn(|| {}).join().unwrap();
+}
+
+#[squall::test(hosts = ["db", "cache"], cpus = 2, seeds = 3)]
+#[ignore]
+fn has_hosts(sim: Sim) {
+    let names: Vec<String> = sim.hosts().iter().map(|host| host.name().to_owned()).collect();
+    assert_eq!(names, ["test", "db", "cache"]);
+    assert_eq!(std::thread::available_parallelism().unwrap().get(), 2);
+}
+
+#[squall::test(seeds = 40)]
+#[ignore]
+async fn rotates_its_runtime() {
+    let workers = tokio::runtime::Handle::current().metrics().num_workers();
+    println!("{:?} {workers}", tokio::runtime::Handle::current().runtime_flavor());
+    assert!(workers <= 8);
+}
+
+#[squall::test(flavor = "multi_thread", worker_threads = 3, seeds = 3)]
+#[ignore]
+async fn has_three_workers() {
+    assert_eq!(tokio::runtime::Handle::current().metrics().num_workers(), 3);
+}
+
+#[squall::test(seeds = 1000000000)]
+#[ignore]
+fn also_goes_on_and_on() {
+    std::thread::spawn(|| {}).join().unwrap();
+}
