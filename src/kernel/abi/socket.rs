@@ -1,7 +1,8 @@
 //! socket(2), bind(2), listen(2), accept(2), connect(2), shutdown(2), getsockname(2) and their kin. Sending and receiving is
-//! in `socket/transfer.rs`, options in `socket/options.rs`.
+//! in `socket/transfer.rs` and `socket/message.rs`, options in `socket/options.rs`.
 
 pub(crate) mod address;
+mod message;
 mod options;
 mod transfer;
 
@@ -9,6 +10,7 @@ use super::raw::real;
 use super::{ours, quick, refuse, ret_int, ret_unit, simulated, sys};
 use crate::kernel::descriptor::ObjectId;
 use crate::kernel::net::address::{Address, Family, Style};
+use crate::kernel::sched::{On, Wait};
 use crate::kernel::{Cost, Errno, Kernel, Result, Step};
 use libc::{sockaddr, socklen_t};
 use std::ffi::c_int;
@@ -73,6 +75,32 @@ unsafe extern "C" fn socket(domain: c_int, kind: c_int, protocol: c_int) -> c_in
                 kind & libc::SOCK_CLOEXEC != 0,
             )
         })
+    }))
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn socketpair(domain: c_int, kind: c_int, protocol: c_int, out: *mut c_int) -> c_int {
+    if !simulated() {
+        return real!(SYS_socketpair, domain, kind, protocol, out) as c_int;
+    }
+    let pair = decode(domain, kind, protocol).and_then(|(family, style)| {
+        if family != Family::Unix {
+            return Err(Errno::EOPNOTSUPP);
+        }
+        quick("socketpair", Cost::CALL, |k| {
+            k.socketpair(
+                style,
+                kind & libc::SOCK_NONBLOCK != 0,
+                kind & libc::SOCK_CLOEXEC != 0,
+            )
+        })
+    });
+    ret_unit(pair.map(|(a, b)| {
+        // SAFETY: the caller passes room for two descriptors.
+        unsafe {
+            *out = a;
+            *out.add(1) = b;
+        }
     }))
 }
 
@@ -197,11 +225,19 @@ unsafe extern "C" fn connect(fd: c_int, a: *const sockaddr, len: socklen_t) -> c
         };
         if !started {
             // SAFETY: the caller passes `len` readable bytes.
-            match unsafe { address::decode(a, len) }.and_then(|to| k.socket_connect(id, &to)) {
+            let tried = unsafe { address::decode(a, len) }.and_then(|to| k.socket_connect(id, &to));
+            match tried {
                 Err(Errno::EINPROGRESS | Errno::EALREADY) if !k.objects.nonblocking(id) => started = true,
                 other => {
-                    k.sched.point = true;
-                    return Step::Done(other);
+                    let step = k.or_block(id, false, call.until(), other);
+                    return match (step, k.socket_obstacle(id)) {
+                        // Only a full queue makes a start wait.
+                        (Step::Wait(wait), Some(listener)) => Step::Wait(Wait {
+                            on: On::Object(listener),
+                            ..wait
+                        }),
+                        (step, _) => step,
+                    };
                 }
             }
         }

@@ -430,7 +430,7 @@ impl Kernel {
             Some(Kind::Tcp(t)) => self.tcp_readiness(t),
             Some(Kind::Listener(l)) => l.readiness(),
             Some(Kind::Udp(u)) => u.readiness(),
-            Some(Kind::Unix(u)) => self.unix_readiness(u),
+            Some(Kind::Unix(u)) => u.readiness(),
         }
     }
 

@@ -303,6 +303,22 @@ impl Kernel {
         Err(Errno::EINPROGRESS)
     }
 
+    /// connect(2) with `AF_UNSPEC`: a connection is reset, and the socket can connect anew.
+    pub(crate) fn tcp_disconnect(&mut self, id: ObjectId) -> Result<()> {
+        if matches!(self.objects.get(id), Some(Kind::Listener(_))) {
+            self.listener_stops(id);
+            return Ok(());
+        }
+        let t = self.tcp(id)?;
+        let end = t.end();
+        t.state = State::Idle;
+        t.error = None;
+        if let Some((flow, side)) = end {
+            self.flow_close(flow, side, true);
+        }
+        Ok(())
+    }
+
     /// What became of the connection attempt; `EAGAIN` while that is open.
     pub(crate) fn tcp_connected(&mut self, id: ObjectId) -> Result<()> {
         let t = self.tcp(id)?;

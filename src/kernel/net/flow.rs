@@ -237,7 +237,18 @@ impl Kernel {
         f.ends[side].readiness(room, capacity)
     }
 
-    /// One draw in `one_in` splits a transfer of `n` bytes; says how many bytes go first.
+    /// How many bytes of `n` a read takes first: now and then not all.
+    #[inline]
+    pub(super) fn split_read(&mut self, n: usize) -> usize {
+        self.split(n, SHORT_READ)
+    }
+
+    /// How many bytes of `n` a non-blocking write takes first: seldom not all.
+    #[inline]
+    pub(super) fn split_write(&mut self, n: usize) -> usize {
+        self.split(n, SHORT_WRITE)
+    }
+
     #[inline]
     fn split(&mut self, n: usize, one_in: u64) -> usize {
         if n < 2 || self.oracle.below(Domain::Network, one_in) != 0 {
@@ -262,7 +273,7 @@ impl Kernel {
         if data.is_empty() {
             return Ok(0);
         }
-        let short = if may_split { self.split(data.len(), SHORT_WRITE) } else { data.len() };
+        let short = if may_split { self.split_write(data.len()) } else { data.len() };
         let flow = self.flow(id)?;
         let (_, room) = flow.way_out(side);
         let n = room.min(short);
@@ -305,7 +316,7 @@ impl Kernel {
             };
         }
         let there = me.inbox.len().min(out.len());
-        let n = if peek { there } else { self.split(there, SHORT_READ) };
+        let n = if peek { there } else { self.split_read(there) };
         let flow = self.flow(id)?;
         let out = &mut out[..n];
         if peek {

@@ -6,6 +6,7 @@
 pub(crate) mod address;
 pub(crate) mod flow;
 pub(crate) mod link;
+pub(crate) mod local;
 pub(crate) mod options;
 pub(crate) mod ports;
 pub(crate) mod socket;
@@ -14,8 +15,12 @@ pub(crate) mod wire;
 use super::{Errno, Kernel, Result};
 use flow::{FlowId, Flows};
 use link::Links;
+use super::descriptor::ObjectId;
+use super::descriptor::udp::Datagram;
+use address::UnixName;
 use ports::Ports;
-use std::net::IpAddr;
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
 
 /// Something that arrives over the network.
 #[derive(Debug)]
@@ -28,6 +33,16 @@ pub(crate) enum NetEvent {
     },
     /// An end may have something to repeat.
     FlowTimer { flow: FlowId, side: usize },
+    /// A datagram arrives at a host.
+    Datagram { host: u16, datagram: Box<Datagram> },
+    /// A copy of a multicast or broadcast datagram arrives at a socket.
+    Copy { to: ObjectId, datagram: Box<Datagram> },
+    /// The sender of a datagram learns that nobody was there.
+    Unreachable {
+        host: u16,
+        from: SocketAddr,
+        to: SocketAddr,
+    },
 }
 
 /// The network's state.
@@ -37,7 +52,14 @@ pub(crate) struct Net {
     pub(crate) links: Links,
     pub(crate) tcp: Ports,
     pub(crate) udp: Ports,
+    /// Names of Unix sockets, by host. A path stays after its socket is gone.
+    pub(crate) unix: BTreeMap<(u16, UnixName), ObjectId>,
+    /// Buffers of datagrams that were read, for the next ones.
+    pub(crate) spare: Vec<Vec<u8>>,
 }
+
+/// The most buffers that are kept.
+const SPARES: usize = 64;
 
 impl Net {
     pub(crate) fn clear(&mut self) {
@@ -45,6 +67,15 @@ impl Net {
         self.links.clear();
         self.tcp.clear();
         self.udp.clear();
+        self.unix.clear();
+    }
+
+    /// Keeps a buffer for the next datagram.
+    pub(crate) fn spare(&mut self, mut data: Vec<u8>) {
+        if self.spare.len() < SPARES {
+            data.clear();
+            self.spare.push(data);
+        }
     }
 }
 
@@ -54,6 +85,9 @@ impl Kernel {
         match event {
             NetEvent::Packet { flow, to, packet } => self.wire_arrival(flow, to, packet),
             NetEvent::FlowTimer { flow, side } => self.wire_timer_fires(flow, side),
+            NetEvent::Datagram { host, datagram } => self.udp_arrives(host, *datagram),
+            NetEvent::Copy { to, datagram } => self.udp_deliver(to, *datagram),
+            NetEvent::Unreachable { host, from, to } => self.udp_unreachable(host, from, to),
         }
     }
 

@@ -172,6 +172,15 @@ impl Ports {
         }
     }
 
+    /// Every socket that a datagram for many reaches.
+    pub(crate) fn all(&self, host: u16, to: SocketAddr) -> Vec<ObjectId> {
+        let bound = self.map.get(&(host, to.port())).map_or(&[][..], |p| &p.bound);
+        let wants = |b: &&Bound| {
+            b.ip == to.ip() || (b.ip.is_unspecified() && (b.ip.is_ipv4() == to.is_ipv4() || !b.v6only))
+        };
+        bound.iter().filter(wants).map(|b| b.object).collect()
+    }
+
     /// Who receives what comes from `from` for `to`: of the sockets that match best, the one that `choose` picks.
     pub(crate) fn find(
         &self,

@@ -1,20 +1,38 @@
 //! Socket calls over all kinds of sockets: what `abi/socket` and `abi/file` call.
 
 use super::address::{Address, Family, Style};
-use super::options::Value;
+use super::options::{Options, Value};
 use crate::kernel::descriptor::tcp::Tcp;
+use crate::kernel::descriptor::udp::Udp;
+use crate::kernel::descriptor::unix::{State, Unix};
 use crate::kernel::descriptor::{Kind, ObjectId};
 use crate::kernel::{Errno, Kernel, Result};
 use libc::c_int;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// What a datagram or a message carries besides its bytes.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
+/// What `sendmsg` may say about one datagram.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Control {
+    /// The traffic class, with the ECN bits.
+    pub(crate) class: Option<u8>,
+    /// The address to send from.
+    pub(crate) source: Option<IpAddr>,
+}
+
+/// What was received, besides the bytes.
+#[derive(Debug, Default)]
 pub(crate) struct Received {
     /// Bytes that were copied out.
     pub(crate) len: usize,
     /// The length of the whole datagram, larger than `len` if it was cut.
     pub(crate) whole: usize,
     pub(crate) from: Option<Address>,
+    /// The address that a datagram was sent to.
+    pub(crate) to: Option<IpAddr>,
+    /// Its traffic class.
+    pub(crate) class: u8,
+    /// Objects that came with it, one reference each, now the caller's.
+    pub(crate) rights: Vec<ObjectId>,
 }
 
 impl Kernel {
@@ -27,8 +45,10 @@ impl Kernel {
         close_on_exec: bool,
     ) -> Result<i32> {
         let kind = match (family, style) {
-            (Family::V4 | Family::V6, Style::Stream) => Kind::Tcp(Box::new(Tcp::new(family))),
-            _ => return Err(Errno::EAFNOSUPPORT),
+            (Family::Unix, style) => Kind::Unix(Box::new(Unix::new(style))),
+            (_, Style::Stream) => Kind::Tcp(Box::new(Tcp::new(family))),
+            (_, Style::Datagram) => Kind::Udp(Box::new(Udp::new(family))),
+            (_, Style::SeqPacket) => return Err(Errno(libc::ESOCKTNOSUPPORT)),
         };
         self.open(kind, nonblocking, close_on_exec)
     }
@@ -47,6 +67,8 @@ impl Kernel {
         match self.objects.get(id) {
             Some(Kind::Tcp(t)) => Ok((t.family, Style::Stream, libc::IPPROTO_TCP)),
             Some(Kind::Listener(l)) => Ok((l.family, Style::Stream, libc::IPPROTO_TCP)),
+            Some(Kind::Udp(u)) => Ok((u.family, Style::Datagram, libc::IPPROTO_UDP)),
+            Some(Kind::Unix(u)) => Ok((Family::Unix, u.style, 0)),
             Some(_) => Err(Errno::ENOTSOCK),
             None => Err(Errno::EBADF),
         }
@@ -55,8 +77,10 @@ impl Kernel {
     /// bind(2).
     pub(crate) fn socket_bind(&mut self, id: ObjectId, to: &Address) -> Result<()> {
         match (self.objects.get(id), to) {
-            (Some(Kind::Listener(_)), _) => Err(Errno::EINVAL),
-            (Some(Kind::Tcp(_)), Address::Inet(a)) => self.tcp_bind(id, *a),
+            (Some(Kind::Tcp(_)), Address::Inet(a)) => self.tcp_bind(id, fits(self.socket_kind(id)?.0, *a)?),
+            (Some(Kind::Udp(_)), Address::Inet(a)) => self.udp_bind(id, fits(self.socket_kind(id)?.0, *a)?),
+            (Some(Kind::Unix(_)), Address::Unix(name)) => self.unix_bind(id, name),
+            (Some(Kind::Tcp(_) | Kind::Udp(_)), _) => Err(Errno::EAFNOSUPPORT),
             (Some(_), _) => Err(Errno::EINVAL),
             (None, _) => Err(Errno::EBADF),
         }
@@ -66,6 +90,7 @@ impl Kernel {
     pub(crate) fn socket_listen(&mut self, id: ObjectId, backlog: i32) -> Result<()> {
         match self.objects.get(id) {
             Some(Kind::Tcp(_) | Kind::Listener(_)) => self.tcp_listen(id, backlog),
+            Some(Kind::Unix(_)) => self.unix_listen(id, backlog),
             Some(_) => Err(Errno::EOPNOTSUPP),
             None => Err(Errno::EBADF),
         }
@@ -75,15 +100,25 @@ impl Kernel {
     pub(crate) fn socket_accept(&mut self, id: ObjectId, nonblocking: bool) -> Result<ObjectId> {
         match self.objects.get(id) {
             Some(Kind::Tcp(_) | Kind::Listener(_)) => self.tcp_accept(id, nonblocking),
+            Some(Kind::Unix(_)) => self.unix_accept(id, nonblocking),
             Some(_) => Err(Errno::EOPNOTSUPP),
             None => Err(Errno::EBADF),
         }
     }
 
-    /// connect(2): `EINPROGRESS` for one that has been started, see [`socket_connected`](Kernel::socket_connected).
+    /// connect(2): `EINPROGRESS` for one that has been started, see [`socket_connected`](Kernel::socket_connected);
+    /// `EAGAIN` for one that could not be started because a queue is full, see [`socket_obstacle`](Kernel::socket_obstacle).
     pub(crate) fn socket_connect(&mut self, id: ObjectId, to: &Address) -> Result<()> {
         match (self.objects.get(id), to) {
-            (Some(Kind::Tcp(_) | Kind::Listener(_)), Address::Inet(a)) => self.tcp_connect(id, *a),
+            (Some(Kind::Tcp(_) | Kind::Listener(_)), Address::Inet(a)) => {
+                self.tcp_connect(id, fits(self.socket_kind(id)?.0, *a)?)
+            }
+            (Some(Kind::Tcp(_) | Kind::Listener(_)), Address::Unspecified) => self.tcp_disconnect(id),
+            (Some(Kind::Udp(_)), Address::Inet(a)) => self.udp_connect(id, Some(fits(self.socket_kind(id)?.0, *a)?)),
+            (Some(Kind::Udp(_)), Address::Unspecified) => self.udp_connect(id, None),
+            (Some(Kind::Unix(_)), Address::Unix(name)) => self.unix_connect(id, name),
+            (Some(Kind::Unix(_)), Address::Unspecified) => self.unix_disconnect(id),
+            (Some(Kind::Unix(_)), _) => Err(Errno::EINVAL),
             (Some(_), _) => Err(Errno::EAFNOSUPPORT),
             (None, _) => Err(Errno::EBADF),
         }
@@ -104,7 +139,9 @@ impl Kernel {
         };
         match self.objects.get(id) {
             Some(Kind::Tcp(_) | Kind::Listener(_)) => self.tcp_shutdown(id, read, write),
-            Some(_) => Err(Errno::ENOTCONN),
+            Some(Kind::Udp(_)) => self.udp_shutdown(id, read, write),
+            Some(Kind::Unix(_)) => self.unix_shutdown(id, read, write),
+            Some(_) => Err(Errno::ENOTSOCK),
             None => Err(Errno::EBADF),
         }
     }
@@ -113,6 +150,8 @@ impl Kernel {
     pub(crate) fn socket_name(&mut self, id: ObjectId) -> Result<Address> {
         match self.objects.get(id) {
             Some(Kind::Tcp(_) | Kind::Listener(_)) => self.tcp_name(id).map(Address::Inet),
+            Some(Kind::Udp(_)) => self.udp_name(id).map(Address::Inet),
+            Some(Kind::Unix(u)) => Ok(Address::Unix(u.name.clone())),
             Some(_) => Err(Errno::ENOTSOCK),
             None => Err(Errno::EBADF),
         }
@@ -122,6 +161,8 @@ impl Kernel {
     pub(crate) fn socket_peer(&mut self, id: ObjectId) -> Result<Address> {
         match self.objects.get(id) {
             Some(Kind::Tcp(_) | Kind::Listener(_)) => self.tcp_peer(id).map(Address::Inet),
+            Some(Kind::Udp(_)) => self.udp_peer(id).map(Address::Inet),
+            Some(Kind::Unix(_)) => self.unix_peer(id).map(Address::Unix),
             Some(_) => Err(Errno::ENOTSOCK),
             None => Err(Errno::EBADF),
         }
@@ -136,9 +177,95 @@ impl Kernel {
                 None => Err(Errno::ENOTCONN),
             },
             Some(Kind::Listener(_)) => Err(Errno::ENOTCONN),
+            Some(Kind::Udp(_) | Kind::Unix(_)) => self.socket_receive(id, &mut [out], peek).map(|r| {
+                // Nobody asked for descriptors: those that came are closed.
+                for object in r.rights {
+                    self.release(object);
+                }
+                r.len
+            }),
             Some(_) => Err(Errno::ENOTSOCK),
             None => Err(Errno::EBADF),
         }
+    }
+
+    /// Receives into a list of buffers, with all that is known about what was received. `EAGAIN` while nothing is there.
+    pub(crate) fn socket_receive(&mut self, id: ObjectId, parts: &mut [&mut [u8]], peek: bool) -> Result<Received> {
+        match self.objects.get(id) {
+            Some(Kind::Udp(_)) => self.udp_receive(id, parts, peek),
+            Some(Kind::Unix(_)) => self.unix_receive(id, parts, peek),
+            _ => {
+                let mut len = 0;
+                if parts.is_empty() {
+                    return self.socket_recv(id, &mut [], peek).map(|_| Received::default());
+                }
+                for part in parts {
+                    match self.socket_recv(id, part, peek) {
+                        Ok(n) => {
+                            len += n;
+                            // A second look would see the same bytes again.
+                            if n < part.len() || peek {
+                                break;
+                            }
+                        }
+                        Err(e) if len == 0 => return Err(e),
+                        Err(_) => break,
+                    }
+                }
+                Ok(Received {
+                    len,
+                    whole: len,
+                    ..Received::default()
+                })
+            }
+        }
+    }
+
+    /// Sends a list of buffers to `to` or to the peer; a datagram socket makes one datagram of it. `EAGAIN` while there is
+    /// no room. The references to `rights` go with the message on success and stay the caller's on failure.
+    pub(crate) fn socket_transmit(
+        &mut self,
+        id: ObjectId,
+        parts: &[&[u8]],
+        to: Option<&Address>,
+        control: &Control,
+        rights: &[ObjectId],
+    ) -> Result<usize> {
+        match (self.objects.get(id), to) {
+            (Some(Kind::Udp(_)), None | Some(Address::Unspecified)) => self.udp_send(id, parts, None, control),
+            (Some(Kind::Udp(_)), Some(Address::Inet(a))) => {
+                let to = fits(self.socket_kind(id)?.0, *a)?;
+                self.udp_send(id, parts, Some(to), control)
+            }
+            (Some(Kind::Unix(_)), None) => self.unix_send(id, parts, None, rights),
+            (Some(Kind::Unix(_)), Some(Address::Unix(name))) => self.unix_send(id, parts, Some(name), rights),
+            (Some(Kind::Udp(_)), Some(_)) => Err(Errno::EAFNOSUPPORT),
+            (Some(Kind::Unix(_)), Some(_)) => Err(Errno::EINVAL),
+            _ => {
+                let mut sent = 0;
+                if parts.iter().all(|p| p.is_empty()) {
+                    return self.socket_send(id, &[]);
+                }
+                for part in parts.iter().filter(|p| !p.is_empty()) {
+                    match self.socket_send(id, part) {
+                        Ok(n) => {
+                            sent += n;
+                            if n < part.len() {
+                                break;
+                            }
+                        }
+                        Err(e) if sent == 0 => return Err(e),
+                        Err(_) => break,
+                    }
+                }
+                Ok(sent)
+            }
+        }
+    }
+
+    /// The other object that a call met full and that it may wait for: a listener, or the receiver of a message.
+    pub(crate) fn socket_obstacle(&mut self, id: ObjectId) -> Option<ObjectId> {
+        self.unix(id).ok()?.full.take()
     }
 
     /// Sends on a socket to its peer. `EAGAIN` while there is no room.
@@ -153,6 +280,7 @@ impl Kernel {
                 None => Err(Errno::EPIPE),
             },
             Some(Kind::Listener(_)) => Err(Errno::EPIPE),
+            Some(Kind::Udp(_) | Kind::Unix(_)) => self.socket_transmit(id, &[data], None, &Control::default(), &[]),
             Some(_) => Err(Errno::ENOTSOCK),
             None => Err(Errno::EBADF),
         }
@@ -166,19 +294,36 @@ impl Kernel {
                 None => 0,
             }),
             Some(Kind::Listener(_)) => Err(Errno::EINVAL),
+            Some(Kind::Udp(u)) => Ok(u.waiting()),
+            Some(Kind::Unix(u)) => match u.state {
+                State::Listening { .. } => Err(Errno::EINVAL),
+                State::Idle | State::Connected => Ok(u.inbox.waiting(u.style)),
+            },
             Some(_) => Err(Errno::ENOTSOCK),
             None => Err(Errno::EBADF),
         }
     }
 
+    fn socket_options(&self, id: ObjectId) -> Result<&Options> {
+        match self.objects.get(id) {
+            Some(Kind::Tcp(t)) => Ok(&t.options),
+            Some(Kind::Listener(l)) => Ok(&l.options),
+            Some(Kind::Udp(u)) => Ok(&u.options),
+            Some(Kind::Unix(u)) => Ok(&u.options),
+            Some(_) => Err(Errno::ENOTSOCK),
+            None => Err(Errno::EBADF),
+        }
+    }
+
+    /// Whether an on/off option of the socket is set.
+    pub(crate) fn socket_switch(&self, id: ObjectId, level: c_int, name: c_int) -> bool {
+        self.socket_options(id).is_ok_and(|o| o.switch(level, name))
+    }
+
     /// How long calls on the socket may block to receive and to send, in nanoseconds.
     pub(crate) fn socket_timeouts(&self, id: ObjectId) -> (Option<u64>, Option<u64>) {
-        let o = match self.objects.get(id) {
-            Some(Kind::Tcp(t)) => &t.options,
-            Some(Kind::Listener(l)) => &l.options,
-            _ => return (None, None),
-        };
-        (o.receive_timeout, o.send_timeout)
+        self.socket_options(id)
+            .map_or((None, None), |o| (o.receive_timeout, o.send_timeout))
     }
 
     /// getsockopt(2).
@@ -198,42 +343,90 @@ impl Kernel {
                     Family::Unix => libc::AF_UNIX,
                 },
                 libc::SO_PROTOCOL => protocol,
-                libc::SO_ACCEPTCONN => matches!(self.objects.get(id), Some(Kind::Listener(_))).into(),
-                _ => return self.socket_stored_option(id, level, name),
+                libc::SO_ACCEPTCONN => self.socket_listens(id).into(),
+                libc::SO_PEERCRED => return self.socket_credentials(id),
+                _ => return self.socket_options(id)?.get(family, style, level, name),
             };
             return Ok(Value::Int(n));
         }
-        self.socket_stored_option(id, level, name)
+        self.socket_options(id)?.get(family, style, level, name)
     }
 
-    fn socket_stored_option(&self, id: ObjectId, level: c_int, name: c_int) -> Result<Value> {
+    fn socket_listens(&self, id: ObjectId) -> bool {
         match self.objects.get(id) {
-            Some(Kind::Tcp(t)) => t.options.get(t.family, Style::Stream, level, name),
-            Some(Kind::Listener(l)) => l.options.get(l.family, Style::Stream, level, name),
-            Some(_) => Err(Errno::ENOTSOCK),
-            None => Err(Errno::EBADF),
+            Some(Kind::Listener(_)) => true,
+            Some(Kind::Unix(u)) => matches!(u.state, State::Listening { .. }),
+            _ => false,
         }
+    }
+
+    fn socket_credentials(&self, id: ObjectId) -> Result<Value> {
+        Ok(match self.objects.get(id) {
+            Some(Kind::Unix(u)) if u.peer_pid != 0 => Value::Credentials(u.peer_pid, USER, USER),
+            _ => Value::Credentials(0, u32::MAX, u32::MAX),
+        })
     }
 
     /// Takes the pending error.
     pub(crate) fn socket_take_error(&mut self, id: ObjectId) -> Option<Errno> {
-        match self.objects.get(id) {
+        match self.objects.get_mut(id) {
             Some(Kind::Tcp(_)) => self.tcp_take_error(id),
+            Some(Kind::Udp(u)) => u.take_error(),
+            Some(Kind::Unix(u)) => u.error.take(),
             _ => None,
         }
     }
 
     /// setsockopt(2).
     pub(crate) fn socket_set_option(&mut self, id: ObjectId, level: c_int, name: c_int, value: &[u8]) -> Result<()> {
+        let (family, style, _) = self.socket_kind(id)?;
         match self.objects.get_mut(id) {
             Some(Kind::Tcp(t)) => {
-                t.options.set(t.family, Style::Stream, level, name, value)?;
+                t.options.set(family, style, level, name, value)?;
                 self.tcp_options_changed(id);
                 Ok(())
             }
-            Some(Kind::Listener(l)) => l.options.set(l.family, Style::Stream, level, name, value),
+            Some(Kind::Listener(l)) => l.options.set(family, style, level, name, value),
+            Some(Kind::Udp(u)) => {
+                if let Some((group, join)) = membership(level, name, value)? {
+                    return self.udp_group(id, group, join);
+                }
+                u.options.set(family, style, level, name, value)?;
+                self.udp_rebound(id);
+                Ok(())
+            }
+            Some(Kind::Unix(u)) => u.options.set(family, style, level, name, value),
             Some(_) => Err(Errno::ENOTSOCK),
             None => Err(Errno::EBADF),
         }
     }
+}
+
+/// The user and the group that every simulated process runs as.
+const USER: u32 = 1000;
+
+/// The address as a socket of this family takes it: an IPv4 socket takes no IPv6 address, and the other way round.
+fn fits(family: Family, a: std::net::SocketAddr) -> Result<std::net::SocketAddr> {
+    match family {
+        Family::V4 if a.is_ipv4() => Ok(a),
+        Family::V6 if a.is_ipv6() => Ok(a),
+        _ => Err(Errno::EAFNOSUPPORT),
+    }
+}
+
+/// The multicast group that an option joins or leaves.
+fn membership(level: c_int, name: c_int, value: &[u8]) -> Result<Option<(IpAddr, bool)>> {
+    let join = match (level, name) {
+        (libc::IPPROTO_IP, libc::IP_ADD_MEMBERSHIP) | (libc::IPPROTO_IPV6, libc::IPV6_ADD_MEMBERSHIP) => true,
+        (libc::IPPROTO_IP, libc::IP_DROP_MEMBERSHIP) | (libc::IPPROTO_IPV6, libc::IPV6_DROP_MEMBERSHIP) => false,
+        _ => return Ok(None),
+    };
+    let group = if level == libc::IPPROTO_IP {
+        let bytes = value.get(..8).and_then(|v| v.first_chunk::<4>());
+        IpAddr::V4(Ipv4Addr::from(*bytes.ok_or(Errno::EINVAL)?))
+    } else {
+        let bytes = value.get(..20).and_then(|v| v.first_chunk::<16>());
+        IpAddr::V6(Ipv6Addr::from(*bytes.ok_or(Errno::EINVAL)?))
+    };
+    Ok(Some((group, join)))
 }
