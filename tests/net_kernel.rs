@@ -56,7 +56,11 @@ fn run(seed: u64, body: impl FnOnce() + Send + 'static) -> Outcome {
     if let Ok(text) = seen.try_recv() {
         panic!("seed {seed}: {text}");
     }
-    assert!(matches!(outcome.end, End::Returned), "seed {seed}: {:?}", outcome.end);
+    assert!(
+        matches!(outcome.end, End::Returned),
+        "seed {seed}: {:?}",
+        outcome.end
+    );
     outcome
 }
 
@@ -116,7 +120,8 @@ fn std_back_pressure_and_timeouts() {
         });
         let data: Vec<u8> = (0..2_000_000u32).map(|i| (i % 251) as u8).collect();
         c.write_all(&data).unwrap();
-        c.set_read_timeout(Some(std::time::Duration::from_secs(3))).unwrap();
+        c.set_read_timeout(Some(std::time::Duration::from_secs(3)))
+            .unwrap();
         let before = std::time::Instant::now();
         let e = c.read(&mut [0; 10]).unwrap_err();
         assert_eq!(e.kind(), ErrorKind::WouldBlock);

@@ -10,7 +10,11 @@ fn malformed_values_are_refused_before_anything_runs() {
         ("SQUALL_BUDGET", "30", "a whole number and a unit"),
         ("SQUALL_REPLAY", "", "the path of a saved choice log"),
         ("SQUALL_BATCH", "1-5", "two seeds with ..= between them"),
-        ("SQUALL_STRATEGY", "best", "one of random, sticky, portfolio"),
+        (
+            "SQUALL_STRATEGY",
+            "best",
+            "one of random, sticky, portfolio",
+        ),
         ("SQUALL_JOBS", "none", "a number of processes"),
         ("SQUALL_THREADS", "green", "os, or the variable unset"),
         ("SQUALL_DIGEST", "yes", "1 or 0"),
@@ -30,9 +34,14 @@ fn malformed_values_are_refused_before_anything_runs() {
         assert!(!ran.text.contains("failed with seed"), "{}", ran.text);
     }
     let ran = run("exits", &[("SQUALL_SEEDS", "5"), ("SQUALL_SEED", "5")]);
-    ran.failed().says(&["SQUALL_SEED and SQUALL_SEEDS are both set"]);
-    run("exits", &[("SQUALL_SEDS", "5")]).failed().says(&["did you mean SQUALL_SEEDS?"]);
-    run("exits", &[("SQUALL_ZYGOTE", "1")]).failed().says(&["SQUALL_ZYGOTE is for squall's own use"]);
+    ran.failed()
+        .says(&["SQUALL_SEED and SQUALL_SEEDS are both set"]);
+    run("exits", &[("SQUALL_SEDS", "5")])
+        .failed()
+        .says(&["did you mean SQUALL_SEEDS?"]);
+    run("exits", &[("SQUALL_ZYGOTE", "1")])
+        .failed()
+        .says(&["SQUALL_ZYGOTE is for squall's own use"]);
 }
 
 #[test]
@@ -44,7 +53,11 @@ fn every_seed_has_a_digest_and_processes_agree_on_it() {
             ran.held();
             let digests: Vec<String> = ran.digests().into_iter().map(str::to_owned).collect();
             assert_eq!(digests.len(), 20, "{}", ran.text);
-            assert!(digests[0].starts_with(&format!("fixtures::{fixture} seed 0x0 digest ")), "{}", ran.text);
+            assert!(
+                digests[0].starts_with(&format!("fixtures::{fixture} seed 0x0 digest ")),
+                "{}",
+                ran.text
+            );
             digests
         };
         let first = digests(&[]);
@@ -71,13 +84,19 @@ fn one_seed_runs_alone() {
 fn a_strategy_is_obeyed_and_told() {
     for strategy in ["random", "sticky"] {
         let ran = run("panics", &[("SQUALL_STRATEGY", strategy)]);
-        ran.failed().says(&[&format!("strategy {strategy}"), &format!("SQUALL_STRATEGY={strategy} cargo test")]);
+        ran.failed().says(&[
+            &format!("strategy {strategy}"),
+            &format!("SQUALL_STRATEGY={strategy} cargo test"),
+        ]);
     }
 }
 
 #[test]
 fn a_budget_ends_the_search() {
-    let ran = run("goes_on_and_on", &[("SQUALL_BUDGET", "50ms"), ("SQUALL_DIGEST", "1")]);
+    let ran = run(
+        "goes_on_and_on",
+        &[("SQUALL_BUDGET", "50ms"), ("SQUALL_DIGEST", "1")],
+    );
     ran.held();
     assert!(!ran.digests().is_empty());
 }
@@ -85,7 +104,9 @@ fn a_budget_ends_the_search() {
 #[test]
 fn several_processes_find_the_same_failure() {
     for jobs in ["1", "2", "5"] {
-        run("errs", &[("SQUALL_JOBS", jobs)]).failed().says(&["failed with seed 0x3:"]);
+        run("errs", &[("SQUALL_JOBS", jobs)])
+            .failed()
+            .says(&["failed with seed 0x3:"]);
     }
 }
 

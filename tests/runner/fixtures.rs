@@ -69,7 +69,11 @@ async fn panics_async() {
 #[squall::test]
 #[ignore]
 fn errs(sim: Sim) -> Result<(), String> {
-    if sim.seed() == 3 { Err(format!("seed {} it is", sim.seed())) } else { Ok(()) }
+    if sim.seed() == 3 {
+        Err(format!("seed {} it is", sim.seed()))
+    } else {
+        Ok(())
+    }
 }
 
 #[squall::test]
@@ -177,7 +181,11 @@ fn segfaults(sim: Sim) {
 
 fn descend(depth: u64) -> u64 {
     let frame = std::hint::black_box([depth; 64]);
-    if depth == u64::MAX { 0 } else { descend(depth + 1) + frame[7] }
+    if depth == u64::MAX {
+        0
+    } else {
+        descend(depth + 1) + frame[7]
+    }
 }
 
 #[squall::test]
@@ -189,7 +197,9 @@ fn overflows_its_stack() {
 #[squall::test]
 #[ignore]
 fn overflows_a_threads_stack() {
-    std::thread::spawn(|| println!("{}", descend(0))).join().unwrap();
+    std::thread::spawn(|| println!("{}", descend(0)))
+        .join()
+        .unwrap();
 }
 
 #[squall::test]
@@ -226,7 +236,10 @@ fn forks() {
 #[ignore]
 fn execs() {
     use std::os::unix::process::CommandExt;
-    panic!("the exec failed: {}", std::process::Command::new("true").exec());
+    panic!(
+        "the exec failed: {}",
+        std::process::Command::new("true").exec()
+    );
 }
 
 #[squall::test]
@@ -278,7 +291,9 @@ fn prints_without_end() {
 fn is_nondeterministic() {
     // A real file passes through to the real system, which has never heard of seeds.
     let uptime = std::fs::read_to_string("/proc/self/schedstat").unwrap();
-    let count = uptime.bytes().fold(0_u32, |sum, byte| sum.wrapping_mul(31).wrapping_add(u32::from(byte)));
+    let count = uptime.bytes().fold(0_u32, |sum, byte| {
+        sum.wrapping_mul(31).wrapping_add(u32::from(byte))
+    });
     for _ in 0..count % 64 {
         std::thread::yield_now();
     }
@@ -291,14 +306,20 @@ fn remembers_earlier_runs() {
     let runs = AtomicU64::new(0);
     squall::Builder::new().audit(0).check_blocking(move |sim| {
         let before = runs.fetch_add(1, Ordering::SeqCst);
-        assert!(sim.seed() < 5 || before < 4, "this process has seen {before} runs");
+        assert!(
+            sim.seed() < 5 || before < 4,
+            "this process has seen {before} runs"
+        );
     });
 }
 
 #[test]
 #[ignore]
 fn two_builders() {
-    let first = squall::Builder::new().seeds(5).run_blocking(|_| {}).unwrap();
+    let first = squall::Builder::new()
+        .seeds(5)
+        .run_blocking(|_| {})
+        .unwrap();
     assert_eq!(first.runs, 5);
     squall::Builder::new().seeds(7).check_blocking(|sim| {
         assert!(sim.seed() < 6, "the second builder's seed");
@@ -313,7 +334,11 @@ fn builder_async() {
         .flavor(squall::Flavor::CurrentThread)
         .run(|sim| async move {
             tokio::time::sleep(Duration::from_secs(1)).await;
-            if sim.seed() == 3 { Err("three") } else { Ok(()) }
+            if sim.seed() == 3 {
+                Err("three")
+            } else {
+                Ok(())
+            }
         })
         .unwrap_err();
     assert_eq!(failure.seed, Some(3));
@@ -330,7 +355,11 @@ fn goes_on_and_on() {
 #[squall::test(hosts = ["db", "cache"], cpus = 2, seeds = 3)]
 #[ignore]
 fn has_hosts(sim: Sim) {
-    let names: Vec<String> = sim.hosts().iter().map(|host| host.name().to_owned()).collect();
+    let names: Vec<String> = sim
+        .hosts()
+        .iter()
+        .map(|host| host.name().to_owned())
+        .collect();
     assert_eq!(names, ["test", "db", "cache"]);
     assert_eq!(std::thread::available_parallelism().unwrap().get(), 2);
 }
@@ -339,7 +368,10 @@ fn has_hosts(sim: Sim) {
 #[ignore]
 async fn rotates_its_runtime() {
     let workers = tokio::runtime::Handle::current().metrics().num_workers();
-    println!("{:?} {workers}", tokio::runtime::Handle::current().runtime_flavor());
+    println!(
+        "{:?} {workers}",
+        tokio::runtime::Handle::current().runtime_flavor()
+    );
     assert!(workers <= 8);
 }
 

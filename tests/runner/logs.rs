@@ -22,15 +22,28 @@ fn a_failing_log_is_saved_and_runs_first() {
     let scratch = Scratch::new();
     let log = saved(&scratch, "panics");
     let name = log.file_name().unwrap().to_str().unwrap();
-    assert!(name.starts_with("runner-fixtures.panics-") && name.ends_with(".log"), "{name}");
+    assert!(
+        name.starts_with("runner-fixtures.panics-") && name.ends_with(".log"),
+        "{name}"
+    );
     let text = std::fs::read_to_string(&log).unwrap();
-    for line in ["package: squall", "target: test runner", "test: fixtures::panics", "signature: panic at "] {
+    for line in [
+        "package: squall",
+        "target: test runner",
+        "test: fixtures::panics",
+        "signature: panic at ",
+    ] {
         assert!(text.contains(line), "{text}");
     }
     assert!(text.contains("\n[schedule "), "{text}");
     // No seed would be needed to fail now: the log does.
     let failures = scratch.path().to_str().unwrap();
-    run("panics", &[("SQUALL_FAILURES", failures), ("SQUALL_SEEDS", "1")]).failed().says(&[
+    run(
+        "panics",
+        &[("SQUALL_FAILURES", failures), ("SQUALL_SEEDS", "1")],
+    )
+    .failed()
+    .says(&[
         "an update was lost",
         "(saved earlier, fails still;",
         "replay: SQUALL_REPLAY=",
@@ -42,26 +55,55 @@ fn a_failing_log_is_saved_and_runs_first() {
 #[test]
 fn a_log_replays_in_a_new_process() {
     let scratch = Scratch::new();
-    for fixture in ["panics", "deadlocks", "segfaults", "overflows_its_stack", "exits", "aborts"] {
+    for fixture in [
+        "panics",
+        "deadlocks",
+        "segfaults",
+        "overflows_its_stack",
+        "exits",
+        "aborts",
+    ] {
         let log = saved(&scratch, fixture);
         let ran = replay(fixture, &log);
-        ran.failed().says(&[&format!("squall: fixtures::{fixture} failed with seed 0x")]);
-        assert!(!ran.text.contains("otherwise") && !ran.text.contains("your code changed"), "{}", ran.text);
+        ran.failed()
+            .says(&[&format!("squall: fixtures::{fixture} failed with seed 0x")]);
+        assert!(
+            !ran.text.contains("otherwise") && !ran.text.contains("your code changed"),
+            "{}",
+            ran.text
+        );
         std::fs::remove_file(log).unwrap();
     }
 }
 
 #[test]
 fn a_replay_line_fails_the_same_way_in_a_new_process() {
-    let headline = |text: &str| text.lines().find(|line| line.contains(" failed with seed ")).unwrap().to_owned();
+    let headline = |text: &str| {
+        text.lines()
+            .find(|line| line.contains(" failed with seed "))
+            .unwrap()
+            .to_owned()
+    };
     for fixture in ["panics", "deadlocks", "spins", "segfaults", "forks"] {
         let ran = run(fixture, &[]);
-        let seed = ran.replay().split(' ').next().unwrap().strip_prefix("SQUALL_SEED=").unwrap();
+        let seed = ran
+            .replay()
+            .split(' ')
+            .next()
+            .unwrap()
+            .strip_prefix("SQUALL_SEED=")
+            .unwrap();
         let again = run(fixture, &[("SQUALL_SEED", seed)]);
         again.failed();
         let (first, second) = (headline(&ran.text), headline(&again.text));
         // How long it took the watchdog is not part of how it failed.
-        let way = |line: &str| line.split(" of wall time").next().unwrap().trim_end_matches(|c: char| !c.is_alphabetic()).to_owned();
+        let way = |line: &str| {
+            line.split(" of wall time")
+                .next()
+                .unwrap()
+                .trim_end_matches(|c: char| !c.is_alphabetic())
+                .to_owned()
+        };
         if fixture == "spins" {
             assert!(first.contains("stuck") && second.contains("stuck"));
         } else {
@@ -77,36 +119,53 @@ fn logs_that_cannot_be_used_are_told_with_their_mend() {
     let shown = log.to_str().unwrap();
     let text = std::fs::read_to_string(&log).unwrap();
 
-    replay("panics", Path::new("/nowhere/x.log")).failed().says(&[
-        "could not be run: cannot read the choice log /nowhere/x.log: No such file",
-        "give the path of a log under squall-failures/",
-    ]);
+    replay("panics", Path::new("/nowhere/x.log"))
+        .failed()
+        .says(&[
+            "could not be run: cannot read the choice log /nowhere/x.log: No such file",
+            "give the path of a log under squall-failures/",
+        ]);
     replay("errs", &log).failed().says(&[
         &format!("{shown}:4: this choice log is from fixtures::panics of package squall"),
         "run the test that it names",
     ]);
-    let cut: String = text.lines().take(12).map(|line| format!("{line}\n")).collect();
+    let cut: String = text
+        .lines()
+        .take(12)
+        .map(|line| format!("{line}\n"))
+        .collect();
     std::fs::write(&log, cut).unwrap();
     replay("panics", &log).failed().says(&[
         &format!("{shown}:12: the choice log is cut short"),
         "restore the choice log from version control, or delete it",
     ]);
     std::fs::write(&log, text.replace("package: squall", "package: squalL")).unwrap();
-    replay("panics", &log).failed().says(&[shown, "the checksum does not fit"]);
+    replay("panics", &log)
+        .failed()
+        .says(&[shown, "the checksum does not fit"]);
     std::fs::write(&log, b"\x7fELF\x00\xff").unwrap();
-    replay("panics", &log).failed().says(&[&format!("{shown}:1: this is not text")]);
+    replay("panics", &log)
+        .failed()
+        .says(&[&format!("{shown}:1: this is not text")]);
     // The same for a log that would have run first.
     let failures = scratch.path().to_str().unwrap();
     run("panics", &[("SQUALL_FAILURES", failures)])
         .failed()
-        .says(&[&format!("{shown}:1: this is not text; restore the choice log")]);
+        .says(&[&format!(
+            "{shown}:1: this is not text; restore the choice log"
+        )]);
     // A directory is no log.
-    replay("panics", scratch.path()).failed().says(&["cannot read the choice log"]);
+    replay("panics", scratch.path())
+        .failed()
+        .says(&["cannot read the choice log"]);
 }
 
 #[test]
 fn a_directory_that_cannot_be_written_does_not_hide_the_failure() {
     run("panics", &[("SQUALL_FAILURES", "/proc/nowhere")])
         .failed()
-        .says(&["an update was lost", "log: not saved: cannot write the choice log /proc/nowhere/"]);
+        .says(&[
+            "an update was lost",
+            "log: not saved: cannot write the choice log /proc/nowhere/",
+        ]);
 }

@@ -8,7 +8,13 @@ use super::drive::{command, outcome};
 
 #[test]
 fn squall_tests_and_ordinary_tests_run_side_by_side() {
-    let arguments = ["fixtures::passes", "fixtures::leaks_threads", "environment::ordinary", "--include-ignored", "--test-threads=8"];
+    let arguments = [
+        "fixtures::passes",
+        "fixtures::leaks_threads",
+        "environment::ordinary",
+        "--include-ignored",
+        "--test-threads=8",
+    ];
     let ran = outcome(&command(&arguments, &[]).output().unwrap());
     ran.held().says(&[
         "test fixtures::passes ... ok",
@@ -19,7 +25,13 @@ fn squall_tests_and_ordinary_tests_run_side_by_side() {
 
 #[test]
 fn a_failure_beside_passing_tests_is_shown_with_its_own_test() {
-    let arguments = ["fixtures::passes", "fixtures::errs", "fixtures::exits", "--include-ignored", "--test-threads=8"];
+    let arguments = [
+        "fixtures::passes",
+        "fixtures::errs",
+        "fixtures::exits",
+        "--include-ignored",
+        "--test-threads=8",
+    ];
     let ran = outcome(&command(&arguments, &[]).output().unwrap());
     ran.failed().says(&[
         "test fixtures::passes ... ok",
@@ -41,7 +53,15 @@ fn squall_tests_run_under_nextest() {
         let mut nextest = Command::new(&cargo);
         nextest
             .current_dir(env!("CARGO_MANIFEST_DIR"))
-            .args(["nextest", "run", "--offline", "--package", "squall", "--test", "runner"])
+            .args([
+                "nextest",
+                "run",
+                "--offline",
+                "--package",
+                "squall",
+                "--test",
+                "runner",
+            ])
             .args(["--run-ignored", "all", "--no-fail-fast", "-E", filter])
             .env("SQUALL_FAILURES", "off");
         outcome(&nextest.output().unwrap())
@@ -50,7 +70,11 @@ fn squall_tests_run_under_nextest() {
     ran.held().says(&["3 passed"]);
     assert!(!ran.text.contains("LEAK"), "{}", ran.text);
     let ran = run("test(=fixtures::errs) + test(=fixtures::passes)");
-    ran.failed().says(&["1 passed", "1 failed", "squall: fixtures::errs failed with seed 0x3"]);
+    ran.failed().says(&[
+        "1 passed",
+        "1 failed",
+        "squall: fixtures::errs failed with seed 0x3",
+    ]);
 }
 
 /// Every process below `pid`, itself left out.
@@ -58,9 +82,12 @@ fn descendants(pid: u32) -> BTreeSet<u32> {
     let mut found = BTreeSet::new();
     let mut open = vec![pid];
     while let Some(pid) = open.pop() {
-        let Ok(tasks) = std::fs::read_dir(format!("/proc/{pid}/task")) else { continue };
+        let Ok(tasks) = std::fs::read_dir(format!("/proc/{pid}/task")) else {
+            continue;
+        };
         for task in tasks.flatten() {
-            let children = std::fs::read_to_string(task.path().join("children")).unwrap_or_default();
+            let children =
+                std::fs::read_to_string(task.path().join("children")).unwrap_or_default();
             for child in children.split_ascii_whitespace() {
                 let child = child.parse().unwrap();
                 found.insert(child);
@@ -73,15 +100,27 @@ fn descendants(pid: u32) -> BTreeSet<u32> {
 
 fn alive(pid: u32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    let state = stat.rsplit_once(')').and_then(|(_, rest)| rest.trim_start().chars().next());
+    let state = stat
+        .rsplit_once(')')
+        .and_then(|(_, rest)| rest.trim_start().chars().next());
     !matches!(state, None | Some('Z' | 'X'))
 }
 
 /// Starts two endless fixtures and waits until each has a zygote and a child.
 fn endless() -> (Child, BTreeSet<u32>) {
-    let arguments = ["fixtures::goes_on_and_on", "fixtures::also_goes_on_and_on", "--exact", "--ignored", "--test-threads=2"];
+    let arguments = [
+        "fixtures::goes_on_and_on",
+        "fixtures::also_goes_on_and_on",
+        "--exact",
+        "--ignored",
+        "--test-threads=2",
+    ];
     let mut process = command(&arguments, &[]);
-    let process = process.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let process = process
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
     loop {
         let below = descendants(process.id());
         if below.len() >= 4 {
@@ -92,7 +131,13 @@ fn endless() -> (Child, BTreeSet<u32>) {
 }
 
 fn signal(name: &str, pid: u32) {
-    assert!(Command::new("kill").args([name, &pid.to_string()]).status().unwrap().success());
+    assert!(
+        Command::new("kill")
+            .args([name, &pid.to_string()])
+            .status()
+            .unwrap()
+            .success()
+    );
 }
 
 fn wait_until_gone(pids: &BTreeSet<u32>) {
@@ -113,7 +158,10 @@ fn ctrl_c_stops_cleanly_with_a_summary_of_each_test() {
         let start = format!("squall: fixtures::{test} interrupted: ");
         let line = ran.text.lines().find(|line| line.starts_with(&start));
         let line = line.unwrap_or_else(|| panic!("no summary of {test} in:\n{}", ran.text));
-        assert!(line.ends_with(" of 1000000000 seeds done, 0 failures"), "{line}");
+        assert!(
+            line.ends_with(" of 1000000000 seeds done, 0 failures"),
+            "{line}"
+        );
     }
     wait_until_gone(&below);
 }

@@ -34,7 +34,12 @@ fn a_panic() {
         " --test runner fixtures::panics -- --exact --include-ignored",
     ]);
     // Said once: libtest adds nothing of its own.
-    assert_eq!(ran.text.matches("failed with seed").count(), 1, "{}", ran.text);
+    assert_eq!(
+        ran.text.matches("failed with seed").count(),
+        1,
+        "{}",
+        ran.text
+    );
     assert!(!ran.text.contains("RUST_BACKTRACE=1"), "{}", ran.text);
 }
 
@@ -64,7 +69,9 @@ fn should_panic_sees_the_message() {
 
 #[test]
 fn a_returned_error() {
-    run("errs", &[]).failed().says(&["failed with seed 0x3: returned an error\n    \"seed 3 it is\"\n"]);
+    run("errs", &[])
+        .failed()
+        .says(&["failed with seed 0x3: returned an error\n    \"seed 3 it is\"\n"]);
 }
 
 #[test]
@@ -81,7 +88,9 @@ fn a_deadlock_names_each_thread_its_call_and_its_place() {
 
 #[test]
 fn a_livelock() {
-    run("livelocks", &[]).failed().says(&[": livelock: threads run", "runner::fixtures::livelocks"]);
+    run("livelocks", &[])
+        .failed()
+        .says(&[": livelock: threads run", "runner::fixtures::livelocks"]);
 }
 
 #[test]
@@ -142,10 +151,13 @@ fn a_stack_overflow_is_told_from_a_segmentation_fault() {
 
 #[test]
 fn a_body_that_exits() {
-    run("exits", &[])
+    run("exits", &[]).failed().says(&[
+        ": the program called exit(7) before the test had ended",
+        "| leaving",
+    ]);
+    run("exits_with_zero", &[])
         .failed()
-        .says(&[": the program called exit(7) before the test had ended", "| leaving"]);
-    run("exits_with_zero", &[]).failed().says(&[": the program called exit(0) before the test had ended"]);
+        .says(&[": the program called exit(0) before the test had ended"]);
 }
 
 #[test]
@@ -158,7 +170,11 @@ fn a_body_that_runs_out_of_memory() {
 
 #[test]
 fn bodies_that_start_processes() {
-    for (fixture, call) in [("forks", "fork"), ("execs", "exec"), ("spawns_a_process", "posix_spawn")] {
+    for (fixture, call) in [
+        ("forks", "fork"),
+        ("execs", "exec"),
+        ("spawns_a_process", "posix_spawn"),
+    ] {
         run(fixture, &[]).failed().says(&[
             "failed with seed 0x0: refused call: ",
             " is not simulated, and then the test failed: panicked at",
@@ -172,9 +188,14 @@ fn bodies_that_start_processes() {
 #[test]
 fn a_refused_call_that_a_passing_test_makes_is_told_in_one_line() {
     let ran = run("shrugs_at_a_refusal", &[]);
-    ran.held().says(&["squall: fixtures::shrugs_at_a_refusal: refused: posix_spawn"]);
+    ran.held()
+        .says(&["squall: fixtures::shrugs_at_a_refusal: refused: posix_spawn"]);
     assert_eq!(ran.text.matches("squall: ").count(), 1, "{}", ran.text);
-    assert!(ran.text.contains("at ./tests/runner/fixtures.rs:"), "{}", ran.text);
+    assert!(
+        ran.text.contains("at ./tests/runner/fixtures.rs:"),
+        "{}",
+        ran.text
+    );
 }
 
 #[test]
@@ -198,13 +219,15 @@ fn a_body_that_prints_without_end() {
 
 #[test]
 fn a_body_that_the_seed_does_not_decide() {
-    run("is_nondeterministic", &[("SQUALL_AUDIT", "100")]).failed().says(&[
-        ": nondeterministic: the same seed took two courses",
-        "passed with digest ",
-        "equal events, the first that differs:",
-        "runner::fixtures::is_nondeterministic",
-        "SQUALL_AUDIT=100 cargo test ",
-    ]);
+    run("is_nondeterministic", &[("SQUALL_AUDIT", "100")])
+        .failed()
+        .says(&[
+            ": nondeterministic: the same seed took two courses",
+            "passed with digest ",
+            "equal events, the first that differs:",
+            "runner::fixtures::is_nondeterministic",
+            "SQUALL_AUDIT=100 cargo test ",
+        ]);
 }
 
 #[test]
@@ -216,11 +239,19 @@ fn state_that_leaks_from_run_to_run() {
         "replay: SQUALL_BATCH=0x",
         "SQUALL_ISOLATION=process",
     ]);
-    let token = ran.replay().split(' ').next().unwrap().strip_prefix("SQUALL_BATCH=").unwrap();
-    run("remembers_earlier_runs", &[("SQUALL_BATCH", token)]).failed().says(&[
-        ": state leaks between runs: ",
-        &format!("SQUALL_BATCH={token}"),
-    ]);
+    let token = ran
+        .replay()
+        .split(' ')
+        .next()
+        .unwrap()
+        .strip_prefix("SQUALL_BATCH=")
+        .unwrap();
+    run("remembers_earlier_runs", &[("SQUALL_BATCH", token)])
+        .failed()
+        .says(&[
+            ": state leaks between runs: ",
+            &format!("SQUALL_BATCH={token}"),
+        ]);
     run("remembers_earlier_runs", &[("SQUALL_ISOLATION", "process")]).held();
 }
 

@@ -17,6 +17,7 @@ unsafe fn load(address: usize) -> u32 {
     unsafe { (*(address as *const AtomicU32)).load(Ordering::SeqCst) }
 }
 
+#[inline(always)]
 fn futex(a: [usize; 6]) -> Result<i64> {
     let [address, op, value, timeout, address2, value3] = a;
     let op = op as c_int;

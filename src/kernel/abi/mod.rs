@@ -51,6 +51,7 @@ impl Value for (i32, i32) {
 
 /// Makes a kernel call on the running simulated thread: charges its cost, tries `attempt` until it is done, blocking in
 /// between as it says, and lets the scheduler switch at the end.
+#[inline(always)]
 pub(crate) fn sys<T: Value>(
     name: &'static str,
     cost: Cost,

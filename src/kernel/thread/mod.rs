@@ -132,6 +132,7 @@ pub(crate) fn outside_kernel<R>(f: impl FnOnce() -> R) -> R {
 }
 
 /// Lets `to` go on in place of `from`, the caller; returns when somebody switches back.
+#[inline(always)]
 pub(crate) fn switch(from: u32, mut to: u32) {
     loop {
         let m = machine();
