@@ -132,41 +132,33 @@ fn std_back_pressure_and_timeouts() {
     });
 }
 
-#[test]
-fn tokio_echo() {
-    seeds(20, || {
-        let rt = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap();
-        rt.block_on(async {
-            use tokio::io::{AsyncReadExt, AsyncWriteExt};
-            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-            let address = listener.local_addr().unwrap();
+#[squall::test(seeds = 200)]
+async fn tokio_echo() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        loop {
+            let (mut s, _) = listener.accept().await.unwrap();
             tokio::spawn(async move {
-                loop {
-                    let (mut s, _) = listener.accept().await.unwrap();
-                    tokio::spawn(async move {
-                        let (mut r, mut w) = s.split();
-                        let _ = tokio::io::copy(&mut r, &mut w).await;
-                    });
-                }
+                let (mut r, mut w) = s.split();
+                let _ = tokio::io::copy(&mut r, &mut w).await;
             });
-            let mut clients = Vec::new();
-            for i in 0..5u8 {
-                clients.push(tokio::spawn(async move {
-                    let mut c = tokio::net::TcpStream::connect(address).await.unwrap();
-                    for _ in 0..20 {
-                        c.write_all(&[i; 100]).await.unwrap();
-                        let mut back = [0; 100];
-                        c.read_exact(&mut back).await.unwrap();
-                        assert_eq!(back, [i; 100]);
-                    }
-                }));
-            }
-            for c in clients {
-                c.await.unwrap();
-            }
-        });
+        }
     });
+    let mut clients = Vec::new();
+    for i in 0..5u8 {
+        clients.push(tokio::spawn(async move {
+            let mut c = tokio::net::TcpStream::connect(address).await.unwrap();
+            for _ in 0..20 {
+                c.write_all(&[i; 100]).await.unwrap();
+                let mut back = [0; 100];
+                c.read_exact(&mut back).await.unwrap();
+                assert_eq!(back, [i; 100]);
+            }
+        }));
+    }
+    for c in clients {
+        c.await.unwrap();
+    }
 }
