@@ -162,3 +162,57 @@ async fn tokio_echo() {
         c.await.unwrap();
     }
 }
+
+#[squall::test(seeds = 50)]
+async fn names_resolve_and_hosts_talk(sim: squall::Sim) {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let server = sim.host("inventory", || async {
+        let listener = tokio::net::TcpListener::bind("0.0.0.0:80").await.unwrap();
+        loop {
+            let (mut s, _) = listener.accept().await.unwrap();
+            tokio::spawn(async move {
+                let mut buf = vec![0; 3000];
+                loop {
+                    let n = s.read(&mut buf).await.unwrap();
+                    if n == 0 {
+                        break;
+                    }
+                    s.write_all(&buf[..n]).await.unwrap();
+                }
+            });
+        }
+    });
+    tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    let found: Vec<_> = tokio::net::lookup_host("inventory:80")
+        .await
+        .unwrap()
+        .collect();
+    assert_eq!(found[0].ip(), server.ip());
+    assert_eq!(found[1].ip(), server.ipv6());
+    assert!(tokio::net::lookup_host("nobody:80").await.is_err());
+    let before = std::time::Instant::now();
+    let c = tokio::net::TcpStream::connect("inventory:80")
+        .await
+        .unwrap();
+    assert!(before.elapsed() >= std::time::Duration::from_micros(400));
+    assert_eq!(c.peer_addr().unwrap().ip(), server.ip());
+    let data: Vec<u8> = (0..500_000u32).map(|i| (i % 251) as u8).collect();
+    let (mut r, mut w) = c.into_split();
+    let sent = data.clone();
+    let sender = tokio::spawn(async move {
+        w.write_all(&sent).await.unwrap();
+        w.shutdown().await.unwrap();
+    });
+    let mut back = Vec::new();
+    r.read_to_end(&mut back).await.unwrap();
+    sender.await.unwrap();
+    assert!(back == data);
+    let refused = tokio::net::TcpStream::connect("inventory:81")
+        .await
+        .unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);
+    let outside = tokio::net::TcpStream::connect("93.184.216.34:80")
+        .await
+        .unwrap_err();
+    assert_eq!(outside.kind(), ErrorKind::NetworkUnreachable);
+}

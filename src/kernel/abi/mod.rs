@@ -14,6 +14,7 @@ mod pthread_sync;
 mod random;
 pub(crate) mod raw;
 pub(crate) mod real;
+mod resolve;
 mod signal;
 mod socket;
 mod stat;

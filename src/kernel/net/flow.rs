@@ -92,6 +92,8 @@ impl End {
         self.owner = Owner::Nobody;
         self.phase = Phase::Unborn;
         self.inbox.clear();
+        self.receive_capacity = 0;
+        self.send_capacity = 0;
         self.finished = false;
         self.peer_finished = false;
         self.deaf = false;

@@ -7,6 +7,7 @@ pub(crate) mod address;
 pub(crate) mod flow;
 pub(crate) mod link;
 pub(crate) mod local;
+pub(crate) mod names;
 pub(crate) mod options;
 pub(crate) mod ports;
 pub(crate) mod socket;

@@ -1,0 +1,409 @@
+//! getaddrinfo(3), getnameinfo(3), gethostname(2), and, in the files below, the older lookups and the network interfaces.
+//!
+//! Results are blocks of libc's own allocator, laid out so that libc's `freeaddrinfo` and `freeifaddrs` free them.
+
+mod hostent;
+mod interfaces;
+
+use super::raw::{self, next};
+use super::socket::address;
+use super::{quick, ret_unit, simulated, sys};
+use crate::kernel::net::address::Address;
+use crate::kernel::net::names;
+use crate::kernel::sched::{On, Resume, Wait};
+use crate::kernel::{Cost, Errno, Step};
+use libc::{addrinfo, sockaddr, socklen_t};
+use std::ffi::{CStr, c_char, c_int, c_uint};
+use std::mem::size_of;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
+
+/// Flags that are known; all others are `EAI_BADFLAGS`.
+const KNOWN: c_int = libc::AI_PASSIVE
+    | libc::AI_CANONNAME
+    | libc::AI_NUMERICHOST
+    | libc::AI_V4MAPPED
+    | libc::AI_ALL
+    | libc::AI_ADDRCONFIG
+    | libc::AI_NUMERICSERV
+    // AI_IDN, AI_CANONIDN and two obsolete companions.
+    | 0x3c0;
+
+/// The node has no address of the wanted family; the libc crate lacks it.
+const EAI_ADDRFAMILY: c_int = -9;
+
+/// One way to talk to an address: socket type and protocol.
+type Transport = (c_int, c_int);
+const TRANSPORTS: [Transport; 3] = [
+    (libc::SOCK_STREAM, libc::IPPROTO_TCP),
+    (libc::SOCK_DGRAM, libc::IPPROTO_UDP),
+    (libc::SOCK_RAW, 0),
+];
+
+/// The request, decoded.
+struct Wanted<'a> {
+    node: Option<&'a str>,
+    service: Option<&'a str>,
+    flags: c_int,
+    family: c_int,
+    kind: c_int,
+    protocol: c_int,
+}
+
+/// A C string as text; `None` for null, an error for what is not UTF-8.
+///
+/// # Safety
+/// `s` must be null or a C string.
+unsafe fn text<'a>(s: *const c_char) -> Result<Option<&'a str>, c_int> {
+    if s.is_null() {
+        return Ok(None);
+    }
+    // SAFETY: the caller's promise.
+    let s = unsafe { CStr::from_ptr(s) };
+    s.to_str().map(Some).map_err(|_| libc::EAI_NONAME)
+}
+
+/// An address written as a number, with the scope if it has one. IPv4 also in its short forms, such as `127.1`.
+fn numeric(node: &str) -> Option<(IpAddr, u32)> {
+    if let Some((ip, scope)) = node.split_once('%') {
+        let ip: Ipv6Addr = ip.parse().ok()?;
+        let scope = match scope {
+            "lo" => 1,
+            "eth0" => 2,
+            n => n.parse().ok()?,
+        };
+        return Some((IpAddr::V6(ip), scope));
+    }
+    if let Ok(ip) = node.parse() {
+        return Some((ip, 0));
+    }
+    let mut parts = Vec::new();
+    for part in node.split('.') {
+        let (digits, radix) = match part.as_bytes() {
+            [b'0', b'x' | b'X', ..] => (&part[2..], 16),
+            [b'0', _, ..] => (&part[1..], 8),
+            _ => (part, 10),
+        };
+        parts.push(u32::from_str_radix(digits, radix).ok().filter(|_| !digits.starts_with('+'))?);
+    }
+    let (last, first) = parts.split_last()?;
+    if first.len() > 3 || first.iter().any(|p| *p > 255) {
+        return None;
+    }
+    let bits = 32 - 8 * first.len() as u32;
+    if u64::from(*last) >= 1 << bits {
+        return None;
+    }
+    let high = first.iter().fold(0u64, |n, p| n << 8 | u64::from(*p));
+    Some((IpAddr::V4(Ipv4Addr::from(((high << bits) | u64::from(*last)) as u32)), 0))
+}
+
+/// The transports that are asked for, each with the port of the service.
+fn transports(w: &Wanted<'_>) -> Result<Vec<(Transport, u16)>, c_int> {
+    let fits: Vec<Transport> = TRANSPORTS
+        .into_iter()
+        .filter(|(kind, protocol)| {
+            (w.kind == 0 || w.kind == *kind)
+                && (w.protocol == 0 || *kind == libc::SOCK_RAW || w.protocol == *protocol)
+                && !(w.protocol != 0 && w.kind == 0 && *kind == libc::SOCK_RAW)
+        })
+        .collect();
+    if fits.is_empty() {
+        return Err(if w.kind == 0 { libc::EAI_SERVICE } else { libc::EAI_SOCKTYPE });
+    }
+    let Some(service) = w.service else {
+        return Ok(fits.into_iter().map(|t| (t, 0)).collect());
+    };
+    if let Ok(port) = service.parse::<u64>() {
+        // As glibc does, a number that is too large loses its upper bits.
+        return Ok(fits.into_iter().map(|t| (t, port as u16)).collect());
+    }
+    if w.flags & libc::AI_NUMERICSERV != 0 {
+        return Err(libc::EAI_NONAME);
+    }
+    let named: Vec<(Transport, u16)> = fits
+        .into_iter()
+        .filter(|t| t.0 != libc::SOCK_RAW)
+        .filter_map(|t| Some((t, names::service(service, t.0 == libc::SOCK_DGRAM)?)))
+        .collect();
+    if named.is_empty() { Err(libc::EAI_SERVICE) } else { Ok(named) }
+}
+
+/// The addresses that are asked for, before the family is looked at.
+fn lookup(w: &Wanted<'_>) -> Result<Vec<(IpAddr, u32)>, c_int> {
+    let Some(node) = w.node else {
+        return Ok(if w.flags & libc::AI_PASSIVE != 0 {
+            vec![
+                (IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0),
+                (IpAddr::V6(Ipv6Addr::UNSPECIFIED), 0),
+            ]
+        } else {
+            vec![
+                (IpAddr::V6(Ipv6Addr::LOCALHOST), 0),
+                (IpAddr::V4(Ipv4Addr::LOCALHOST), 0),
+            ]
+        });
+    };
+    if let Some((ip, scope)) = numeric(node) {
+        let mapped = w.flags & libc::AI_V4MAPPED != 0;
+        let fits = match ip {
+            IpAddr::V4(_) => w.family != libc::AF_INET6 || mapped,
+            IpAddr::V6(_) => w.family != libc::AF_INET,
+        };
+        return if fits { Ok(vec![(ip, scope)]) } else { Err(EAI_ADDRFAMILY) };
+    }
+    if node.is_empty() || w.flags & libc::AI_NUMERICHOST != 0 {
+        return Err(libc::EAI_NONAME);
+    }
+    Ok(resolve(node).into_iter().map(|ip| (ip, 0)).collect())
+}
+
+/// Looks a host name up, which takes a while unless it is the host's own.
+fn resolve(name: &str) -> Vec<IpAddr> {
+    let mut found = Vec::new();
+    let mut waited = false;
+    let _ = sys("getaddrinfo", Cost::CALL, |k| {
+        let host = k.host_id();
+        k.trace.fold_bytes(name.as_bytes());
+        if !waited && k.sched.me().resume == Resume::First {
+            waited = true;
+            let takes = k.resolve_time(host, name);
+            if takes > 0 {
+                return Step::Wait(Wait {
+                    on: On::Clock,
+                    until: Some(k.now + takes),
+                });
+            }
+        }
+        found = k.resolve(host, name);
+        Step::Done(Ok(found.len()))
+    });
+    found
+}
+
+/// Leaves the addresses of the wanted family, IPv4 ones mapped if that was asked for.
+fn of_family(found: Vec<(IpAddr, u32)>, w: &Wanted<'_>) -> Vec<(IpAddr, u32)> {
+    let mapped = |(ip, scope)| match ip {
+        IpAddr::V4(a) => (IpAddr::V6(a.to_ipv6_mapped()), scope),
+        IpAddr::V6(_) => (ip, scope),
+    };
+    match w.family {
+        libc::AF_INET => found.into_iter().filter(|a| a.0.is_ipv4()).collect(),
+        libc::AF_INET6 => {
+            let (v6, v4): (Vec<_>, Vec<_>) = found.into_iter().partition(|a| a.0.is_ipv6());
+            let map = w.flags & libc::AI_V4MAPPED != 0 && (v6.is_empty() || w.flags & libc::AI_ALL != 0);
+            let v4 = v4.into_iter().filter(|_| map).map(mapped);
+            v6.into_iter().chain(v4).collect()
+        }
+        _ => found,
+    }
+}
+
+fn decide(w: &Wanted<'_>) -> Result<Vec<(Transport, SocketAddr)>, c_int> {
+    if w.node.is_none() && w.service.is_none() {
+        return Err(libc::EAI_NONAME);
+    }
+    if w.flags & !KNOWN != 0 || (w.flags & libc::AI_CANONNAME != 0 && w.node.is_none()) {
+        return Err(libc::EAI_BADFLAGS);
+    }
+    if ![libc::AF_UNSPEC, libc::AF_INET, libc::AF_INET6].contains(&w.family) {
+        return Err(libc::EAI_FAMILY);
+    }
+    let transports = transports(w)?;
+    let addresses = of_family(lookup(w)?, w);
+    if addresses.is_empty() {
+        return Err(libc::EAI_NONAME);
+    }
+    let mut out = Vec::new();
+    for (ip, scope) in addresses {
+        for (transport, port) in &transports {
+            let a = match ip {
+                IpAddr::V4(_) => SocketAddr::new(ip, *port),
+                IpAddr::V6(ip) => SocketAddr::V6(SocketAddrV6::new(ip, *port, 0, scope)),
+            };
+            out.push((*transport, a));
+        }
+    }
+    Ok(out)
+}
+
+/// A copy of a text that `free` accepts.
+fn c_string(s: &str) -> *mut c_char {
+    let p = raw::c_alloc(s.len() + 1).cast::<u8>();
+    if !p.is_null() {
+        // SAFETY: the block has room for the text; it came zeroed, so the end is marked.
+        unsafe { std::ptr::copy_nonoverlapping(s.as_ptr(), p, s.len()) };
+    }
+    p.cast()
+}
+
+/// Builds the list in memory that libc's `freeaddrinfo` frees: each node and its address are one block.
+fn encode(found: &[(Transport, SocketAddr)], canonical: Option<&str>) -> *mut addrinfo {
+    let mut head = std::ptr::null_mut();
+    for (i, ((kind, protocol), a)) in found.iter().enumerate().rev() {
+        let e = address::encode(&Address::Inet(*a));
+        let block = raw::c_alloc(size_of::<addrinfo>() + e.bytes().len());
+        if block.is_null() {
+            return head;
+        }
+        let node = block.cast::<addrinfo>();
+        // SAFETY: the block is large enough for the node and the address behind it, and aligned by the allocator.
+        unsafe {
+            let place = node.add(1).cast::<u8>();
+            std::ptr::copy_nonoverlapping(e.bytes().as_ptr(), place, e.bytes().len());
+            node.write(addrinfo {
+                ai_flags: 0,
+                ai_family: if a.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 },
+                ai_socktype: *kind,
+                ai_protocol: *protocol,
+                ai_addrlen: e.bytes().len() as socklen_t,
+                ai_addr: place.cast(),
+                ai_canonname: match canonical {
+                    Some(name) if i == 0 => c_string(name),
+                    _ => std::ptr::null_mut(),
+                },
+                ai_next: head,
+            });
+        }
+        head = node;
+    }
+    head
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn getaddrinfo(
+    node: *const c_char,
+    service: *const c_char,
+    hints: *const addrinfo,
+    out: *mut *mut addrinfo,
+) -> c_int {
+    if !simulated() {
+        return next!(
+            c"getaddrinfo",
+            fn(*const c_char, *const c_char, *const addrinfo, *mut *mut addrinfo) -> c_int,
+            node,
+            service,
+            hints,
+            out
+        );
+    }
+    // SAFETY: the caller passes C strings or null.
+    let (node, service) = match unsafe { (text(node), text(service)) } {
+        (Ok(n), Ok(s)) => (n, s),
+        _ => return libc::EAI_NONAME,
+    };
+    // SAFETY: the caller passes readable hints or null.
+    let hints = unsafe { hints.as_ref() };
+    let w = Wanted {
+        node,
+        service,
+        flags: hints.map_or(libc::AI_V4MAPPED | libc::AI_ADDRCONFIG, |h| h.ai_flags),
+        family: hints.map_or(libc::AF_UNSPEC, |h| h.ai_family),
+        kind: hints.map_or(0, |h| h.ai_socktype),
+        protocol: hints.map_or(0, |h| h.ai_protocol),
+    };
+    let canonical = w.node.filter(|_| w.flags & libc::AI_CANONNAME != 0);
+    match decide(&w) {
+        Ok(found) => {
+            // SAFETY: the caller passes a writable pointer.
+            unsafe { *out = encode(&found, canonical) };
+            0
+        }
+        Err(code) => code,
+    }
+}
+
+/// Puts a text into the caller's room; `EAI_OVERFLOW` if it does not fit.
+///
+/// # Safety
+/// `out` must be null or writable for `len` bytes.
+unsafe fn give_text(s: &str, out: *mut c_char, len: socklen_t) -> c_int {
+    if out.is_null() || len == 0 {
+        return 0;
+    }
+    if s.len() >= len as usize {
+        return libc::EAI_OVERFLOW;
+    }
+    // SAFETY: the text and its end fit.
+    unsafe {
+        std::ptr::copy_nonoverlapping(s.as_ptr(), out.cast::<u8>(), s.len());
+        *out.add(s.len()) = 0;
+    }
+    0
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn getnameinfo(
+    a: *const sockaddr,
+    len: socklen_t,
+    host: *mut c_char,
+    host_len: socklen_t,
+    service: *mut c_char,
+    service_len: socklen_t,
+    flags: c_uint,
+) -> c_int {
+    if !simulated() {
+        return next!(
+            c"getnameinfo",
+            fn(*const sockaddr, socklen_t, *mut c_char, socklen_t, *mut c_char, socklen_t, c_uint) -> c_int,
+            a,
+            len,
+            host,
+            host_len,
+            service,
+            service_len,
+            flags
+        );
+    }
+    let flags = flags.cast_signed();
+    // SAFETY: the caller passes `len` readable bytes.
+    let Ok(Address::Inet(a)) = (unsafe { address::decode(a, len) }) else {
+        return libc::EAI_FAMILY;
+    };
+    let ip = a.ip();
+    let numeric = flags & libc::NI_NUMERICHOST != 0;
+    let named = quick("getnameinfo", Cost::CALL, |k| {
+        let host = k.host_id();
+        Ok(k.name_of(host, ip).filter(|_| !numeric).is_some())
+    });
+    let name = if named == Ok(true) {
+        crate::kernel::thread::with_kernel(|k| k.name_of(k.host_id(), ip))
+    } else {
+        None
+    };
+    let name = match name {
+        Some(name) => name,
+        None if flags & libc::NI_NAMEREQD != 0 => return libc::EAI_NONAME,
+        None => ip.to_string(),
+    };
+    // SAFETY: the caller passes writable room of the lengths that it says.
+    unsafe {
+        let code = give_text(&name, host, host_len);
+        if code != 0 {
+            return code;
+        }
+        let port = match names::service_name(a.port()) {
+            Some(s) if flags & libc::NI_NUMERICSERV == 0 => s.to_owned(),
+            _ => a.port().to_string(),
+        };
+        give_text(&port, service, service_len)
+    }
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn gethostname(out: *mut c_char, len: usize) -> c_int {
+    if !simulated() {
+        return next!(c"gethostname", fn(*mut c_char, usize) -> c_int, out, len);
+    }
+    ret_unit(quick("gethostname", Cost::CALL, |k| {
+        let name = k.host().name.clone();
+        let n = name.len().min(len);
+        // SAFETY: the caller passes room for `len` bytes.
+        unsafe {
+            std::ptr::copy_nonoverlapping(name.as_ptr(), out.cast::<u8>(), n);
+            if n < len {
+                *out.add(n) = 0;
+            }
+        }
+        if name.len() < len { Ok(()) } else { Err(Errno(libc::ENAMETOOLONG)) }
+    }))
+}
