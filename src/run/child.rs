@@ -131,6 +131,7 @@ impl Child {
                 return Ok(held);
             }
             self.note_refusals(&outcome);
+            self.with.black_box.digest.store(outcome.digest, Relaxed);
             let audit = audited(seed, job.audit);
             if self.with.settings.digests || (audit && !job.batch) {
                 self.report(&Frame::Digest {

@@ -5,21 +5,17 @@
 
 use std::collections::HashSet;
 use std::os::fd::BorrowedFd;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::batches::Batches;
-use super::child;
 use super::failure::{Failure, Summary};
-use super::frames;
+use super::judge::Ended;
 use super::origin::Origin;
-use super::protocol::{Frame, Job, RunReport};
-use super::render;
+use super::protocol::Job;
 use super::settings::{Isolation, Resolved, Which};
-use super::slot::{self, Running, Slot, SlotError};
-use super::verdict::Verdict;
+use super::slot::{Slot, SlotError};
 use crate::choice::{Log, LogError};
-use crate::kernel::Refused;
 use crate::kernel::abi::real::blackbox::Output;
 use crate::kernel::abi::real::interrupt::Listener;
 use crate::kernel::abi::real::{poll, process};
@@ -59,47 +55,29 @@ pub(crate) enum Trouble {
     Interrupted,
 }
 
-/// What a job came to.
-pub(crate) struct Ended {
-    pub(crate) job: Job,
-    /// Seeds that passed.
-    pub(crate) passed: u64,
-    /// How the last run failed; `None` if none did.
-    pub(crate) failed: Option<Failed>,
-    /// The report of the run that was explained, failed or not.
-    pub(crate) explained: Option<RunReport>,
-    /// Digests of seeds, in order.
-    digests: Vec<(u64, u64, bool)>,
-    took: Duration,
-}
-
-/// A run that failed.
-pub(crate) struct Failed {
-    pub(crate) seed: u64,
-    pub(crate) how: How,
-    /// Kernel entries of the run.
-    pub(crate) steps: u64,
-}
-
-/// How a run failed, at first sight.
-pub(crate) enum How {
-    /// It has a verdict.
-    Run(Box<RunReport>),
-    /// It passed twice, differently.
-    Mismatch([u64; 2]),
-}
-
 /// The runs of one test.
 pub(crate) struct Coordinator<'a> {
     pub(crate) origin: &'a Origin,
     pub(crate) settings: &'a Resolved,
     earlier: &'a [Result<Summary, Failure>],
-    slots: Vec<Slot>,
+    pub(crate) slots: Vec<Slot>,
     listener: Listener,
-    refused: HashSet<String>,
+    pub(crate) refused: HashSet<String>,
     runs: u64,
     failures: u32,
     total: Option<u64>,
+    /// The last seed that passed behind others in its process.
+    behind: Option<Behind>,
+}
+
+/// A seed that passed behind others in its process.
+pub(crate) struct Behind {
+    /// The first seed of that process.
+    pub(crate) first: u64,
+    pub(crate) seed: u64,
+    pub(crate) digest: u64,
+    /// Kernel entries of the run.
+    pub(crate) steps: u64,
 }
 
 /// Runs the test. `earlier` is what runs before this one within the test came to.
@@ -126,6 +104,7 @@ pub(crate) fn run(
         runs: 0,
         failures: 0,
         total: None,
+        behind: None,
     };
     match coordinator.run() {
         Ok(None) => Ok(Summary {
@@ -172,7 +151,30 @@ impl Coordinator<'_> {
         match failed {
             Some(ended) => self.verify(ended).map(Some),
             None if self.runs == 0 => Err(Trouble::NoSeed),
-            None => Ok(None),
+            None => self.cross_check(),
+        }
+    }
+
+    /// Runs the last seed that passed behind others once more, in a process of its own. A difference means that batches are
+    /// not to be trusted here, and would show as failures that no seed replays.
+    fn cross_check(&mut self) -> Result<Option<Failure>, Trouble> {
+        let Some(behind) = self.behind.take().filter(|_| self.settings.audit > 0) else {
+            return Ok(None);
+        };
+        let ended = self.alone(Job {
+            first: behind.seed,
+            count: 1,
+            batch: false,
+            audit: 0,
+            explain: None,
+            log: None,
+        })?;
+        match &ended.last {
+            Some(last) if last.digest != behind.digest => {
+                self.drifted(&behind, last.digest).map(Some)
+            }
+            _ if ended.failed.is_some() => self.verify(ended).map(Some),
+            _ => Ok(None),
         }
     }
 
@@ -238,6 +240,14 @@ impl Coordinator<'_> {
         self.runs += ended.passed + u64::from(ended.failed.is_some());
         self.failures += u32::from(ended.failed.is_some());
         self.tell_digests(ended);
+        if ended.failed.is_none() && ended.job.batch && ended.passed > 1 {
+            self.behind = ended.last.as_ref().map(|last| Behind {
+                first: ended.job.first,
+                seed: last.seed,
+                digest: last.digest,
+                steps: last.steps,
+            });
+        }
     }
 
     /// Waits for the first zygote.
@@ -275,150 +285,13 @@ impl Coordinator<'_> {
             let slot = &mut self.slots[i];
             if *ready {
                 if let Some((running, status)) = slot.take()? {
-                    let ended = self.judge(i, running, status)?;
-                    over.push(ended);
+                    over.push(self.judge(i, running, status)?);
                 }
             } else {
                 slot.watch(self.settings.watchdog, BIRTH)?;
             }
         }
         Ok(over)
-    }
-
-    /// What a job came to, from its frames, its wait status and the black box.
-    fn judge(&mut self, slot: usize, running: Running, status: i32) -> Result<Ended, Trouble> {
-        let Running {
-            job, since, stuck, ..
-        } = running;
-        let mut ended = Ended {
-            job,
-            passed: self.slots[slot]
-                .black_box
-                .passed
-                .load(std::sync::atomic::Ordering::Acquire),
-            failed: None,
-            explained: None,
-            digests: Vec::new(),
-            took: since.elapsed(),
-        };
-        let mut first_digests: Vec<(u64, u64)> = Vec::new();
-        let steps = self.slots[slot]
-            .black_box
-            .progress
-            .load(std::sync::atomic::Ordering::Relaxed);
-        for frame in self.slots[slot].frames()? {
-            match frame {
-                Frame::Digest {
-                    seed,
-                    digest,
-                    again,
-                } => {
-                    ended.digests.push((seed, digest, again));
-                    if !again {
-                        first_digests.push((seed, digest));
-                    } else if let Some((_, before)) =
-                        first_digests.iter().rev().find(|(other, _)| *other == seed)
-                        && *before != digest
-                    {
-                        let how = How::Mismatch([*before, digest]);
-                        ended.failed = Some(Failed { seed, how, steps });
-                    }
-                }
-                Frame::Refused(call) => self.tell_refusal(&call),
-                Frame::Run(report) => {
-                    if report.verdict.passed() {
-                        ended.passed += u64::from(ended.job.explain.is_some());
-                        ended.digests.push((report.seed, report.digest, false));
-                        ended.explained = Some(*report);
-                    } else {
-                        let (seed, steps) = (report.seed, report.steps);
-                        if ended.job.explain.is_some() {
-                            ended.explained = Some((*report).clone());
-                        }
-                        ended.failed = Some(Failed {
-                            seed,
-                            how: How::Run(report),
-                            steps,
-                        });
-                    }
-                }
-                Frame::Mismatch { seed, digests } => {
-                    ended.failed = Some(Failed {
-                        seed,
-                        how: How::Mismatch(digests),
-                        steps,
-                    });
-                }
-                Frame::Trouble(text) => return Err(SlotError::Trouble(text).into()),
-            }
-        }
-        if ended.failed.is_none() && status != 0 {
-            let report = self.crashed(slot, status, stuck);
-            if ended.job.explain.is_some() {
-                ended.explained = Some(report.clone());
-            }
-            let seed = report.seed;
-            ended.failed = Some(Failed {
-                seed,
-                how: How::Run(Box::new(report)),
-                steps,
-            });
-        }
-        Ok(ended)
-    }
-
-    /// The report of a run that took its process with it.
-    fn crashed(&self, slot: usize, status: i32, stuck: Option<Duration>) -> RunReport {
-        let Slot {
-            black_box, modules, ..
-        } = &self.slots[slot];
-        let crash = black_box.crash();
-        let backtrace = crash
-            .as_ref()
-            .map(|crash| frames::resolve(crash, modules))
-            .unwrap_or_default();
-        let out_of_memory = child::allocation_failure(&black_box.output().text());
-        let verdict = match (stuck, slot::ended_by(status)) {
-            (Some(silent), _) => Verdict::Stuck {
-                milliseconds: silent.as_millis() as u64,
-                backtrace,
-            },
-            (None, Ok(code)) => Verdict::Exited { code },
-            (None, Err(_)) if crash.as_ref().is_some_and(|crash| crash.overflow) => {
-                Verdict::StackOverflow { backtrace }
-            }
-            (None, Err(libc::SIGABRT)) if out_of_memory.is_some() => Verdict::OutOfMemory {
-                message: out_of_memory.unwrap_or_default(),
-                limit: self.settings.memory,
-            },
-            (None, Err(signal)) => {
-                let fault = matches!(signal, libc::SIGSEGV | libc::SIGBUS);
-                let address = crash.as_ref().filter(|_| fault).map(|crash| crash.address);
-                Verdict::Signalled {
-                    signal,
-                    address,
-                    backtrace,
-                }
-            }
-        };
-        let seed = black_box.seed.load(std::sync::atomic::Ordering::Relaxed);
-        RunReport {
-            seed,
-            strategy: self.settings.strategy.of(seed).to_string(),
-            notes: Vec::new(),
-            verdict,
-            digest: 0,
-            steps: black_box
-                .progress
-                .load(std::sync::atomic::Ordering::Relaxed),
-            virtual_ns: 0,
-            refused: Vec::new(),
-            panics: Vec::new(),
-            threads_left: Vec::new(),
-            trace: None,
-            backtrace: None,
-            divergence: None,
-        }
     }
 
     /// What the last run on the first zygote printed.
@@ -428,72 +301,7 @@ impl Coordinator<'_> {
 
     /// The decisions of the last explained run on the first zygote.
     pub(crate) fn take_decisions(&self, log: &mut Log) {
-        child::recorded(self.slots[0].black_box, log);
-    }
-
-    fn tell_refusal(&mut self, call: &Refused) {
-        let site = render::refusal_site(call);
-        if self.refused.insert(format!("{} {site}", call.call)) {
-            eprintln!(
-                "squall: {}: {} at {site}",
-                self.origin.test,
-                render::refusal(call)
-            );
-        }
-    }
-
-    fn tell_digests(&self, ended: &Ended) {
-        if !self.settings.digests {
-            return;
-        }
-        for (seed, digest, again) in &ended.digests {
-            if !again {
-                println!(
-                    "squall: {} seed {seed:#x} digest {digest:016x}",
-                    self.origin.test
-                );
-            }
-        }
-    }
-
-    fn load(&self, path: &Path) -> Result<(PathBuf, Log), Trouble> {
-        let log = Log::load(path)?;
-        log.check_origin(path, &self.origin.package, &self.origin.test)?;
-        Ok((path.to_owned(), log))
-    }
-
-    /// This test's saved logs, in the order of their names.
-    fn saved(&self) -> Result<Vec<(PathBuf, Log)>, Trouble> {
-        let Some(directory) = &self.settings.failures else {
-            return Ok(Vec::new());
-        };
-        let unreadable = |source| Trouble::Failures {
-            path: directory.clone(),
-            source,
-        };
-        let entries = match std::fs::read_dir(directory) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(unreadable(error)),
-        };
-        let prefix = self.origin.log_prefix();
-        let mut paths = Vec::new();
-        for entry in entries {
-            let path = entry.map_err(unreadable)?.path();
-            let name = path
-                .file_name()
-                .and_then(|name| name.to_str())
-                .unwrap_or("");
-            // Sixteen digits of the signature's hash stand between the test's name and the ending.
-            let ours = name
-                .strip_suffix(".log")
-                .and_then(|name| name.rsplit_once('-'));
-            if ours.is_some_and(|(test, _)| test == prefix) {
-                paths.push(path);
-            }
-        }
-        paths.sort();
-        paths.iter().map(|path| self.load(path)).collect()
+        super::child::recorded(self.slots[0].black_box, log);
     }
 
     /// Ends everything after Ctrl-C, says how far the test came, and ends the process with the last of its coordinators.

@@ -4,8 +4,8 @@
 //! *zygote*, the same program anew for this one test, which forks a *child* for each batch; the child runs the body
 //! through the kernel and leaves its findings in the black box and the report file.
 //!
-//! The way in is `entry`. `coordinator`, `verify`, `slot`, `batches`, `render`, `frames` belong to the first, `zygote` to the
-//! second, `child`, `start`, `scribe` to the third; the rest is shared. Only the zygote forks: other threads of libtest's process hold locks.
+//! The way in is `entry`. `coordinator`, `judge`, `verify`, `saved`, `slot`, `batches`, `render`, `frames` belong to
+//! the first, `zygote` to the second, `child`, `start`, `scribe` to the third; the rest is shared. Only the zygote forks: other threads of libtest's process hold locks.
 
 mod builder;
 mod env;
@@ -31,8 +31,10 @@ on_supported_platforms! {
     mod coordinator;
     mod entry;
     mod frames;
+    mod judge;
     mod protocol;
     mod render;
+    mod saved;
     mod slot;
     mod verdict;
     mod verify;

@@ -113,7 +113,9 @@ fn verdict(page: &mut Page, verdict: &Verdict) {
         }
         Verdict::OutOfMemory { message, .. } => page.block(4, message),
         Verdict::Refused { then, .. } => self::verdict(page, then),
-        Verdict::Nondeterministic(difference) => differs(page, difference),
+        Verdict::Nondeterministic(difference) | Verdict::Drift { difference, .. } => {
+            differs(page, difference);
+        }
         Verdict::Leak { there, .. } => self::verdict(page, there),
     }
 }

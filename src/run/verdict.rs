@@ -103,6 +103,13 @@ pub enum Verdict {
     },
     /// The same seed took two courses.
     Nondeterministic(Difference),
+    /// A seed takes another course behind others in its process than alone.
+    Drift {
+        /// The first seed of that process.
+        first: u64,
+        /// Where the two differ.
+        difference: Difference,
+    },
     /// A seed that passes alone failed after others in the same process.
     Leak {
         /// The first seed of that process.
@@ -169,6 +176,7 @@ impl Verdict {
                 format!("refused {}, then {}", names.join(", "), then.signature())
             }
             Verdict::Nondeterministic(_) => "nondeterministic".to_owned(),
+            Verdict::Drift { .. } => "state between runs".to_owned(),
             Verdict::Leak { there, .. } => format!("state between runs: {}", there.signature()),
         }
     }
@@ -250,6 +258,9 @@ impl Verdict {
             Verdict::Nondeterministic(_) => {
                 "nondeterministic: the same seed took two courses".to_owned()
             }
+            Verdict::Drift { .. } => "state leaks between runs: the seed passes, but takes another course behind others in \
+                 the same process than alone"
+                .to_owned(),
             Verdict::Leak { first, there } => format!(
                 "state leaks between runs: the seed passes alone and fails after the seeds from {first:#x} on in the same \
                  process: {}",

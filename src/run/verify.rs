@@ -2,8 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use super::coordinator::{Coordinator, Ended, Failed, How, Trouble};
+use super::coordinator::{Behind, Coordinator, Trouble};
 use super::failure::Failure;
+use super::judge::{Ended, Failed, How};
 use super::protocol::{Explain, Job, RunReport};
 use super::render::{self, Told};
 use super::verdict::{Difference, Verdict};
@@ -94,29 +95,6 @@ impl Coordinator<'_> {
         }
     }
 
-    /// Saves a log; returns its path and what to say about it.
-    fn keep(&self, log: &Log) -> (Option<PathBuf>, Option<String>) {
-        let Some(directory) = &self.settings.failures else {
-            return (None, None);
-        };
-        let name = format!(
-            "{}-{:016x}.log",
-            self.origin.log_prefix(),
-            hash(&log.header.signature)
-        );
-        let path = directory.join(name);
-        match log.save(&path) {
-            Ok(()) => {
-                let shown = self.origin.relative(&path).display();
-                let said = format!(
-                    "{shown} (runs first from now on; commit it, or delete it when it is mended)"
-                );
-                (Some(path), Some(said))
-            }
-            Err(error) => (None, Some(format!("not saved: {error}"))),
-        }
-    }
-
     fn seed_variables(&self, seed: u64) -> String {
         let strategy = match self.settings.strategy_from_env {
             true => format!(" SQUALL_STRATEGY={}", self.settings.strategy),
@@ -158,11 +136,7 @@ impl Coordinator<'_> {
             first,
             there: Box::new(report.verdict),
         };
-        let remarks = vec![
-            "something outside the program's own statics remembers earlier runs: a file, or the data of a library"
-                .to_owned(),
-            "with SQUALL_ISOLATION=process, or isolation = \"process\" on the test, each seed has its own process".to_owned(),
-        ];
+        let remarks = leak_remarks();
         let variables = format!("SQUALL_BATCH={first:#x}..={seed:#x}");
         Ok(self.failure(
             report,
@@ -201,12 +175,7 @@ impl Coordinator<'_> {
             if let Some((common, events)) = other {
                 difference.events = Some(events);
                 difference.common = common;
-                let how = Explain {
-                    trace: true,
-                    backtrace_at: Some(common),
-                };
-                let ended = self.alone(explain(seed, 1, how))?;
-                difference.backtrace = ended.explained.and_then(|report| report.backtrace);
+                difference.backtrace = self.backtrace_at(seed, common)?;
                 break;
             }
         }
@@ -226,6 +195,65 @@ impl Coordinator<'_> {
                 path: None,
             },
         ))
+    }
+
+    /// Where the program is at an event of a seed; or at the one before, if no run gets so far any more.
+    fn backtrace_at(&mut self, seed: u64, event: u64) -> Result<Option<String>, Trouble> {
+        let before = event.saturating_sub(1);
+        for at in [event, event, event, before] {
+            let how = Explain {
+                trace: true,
+                backtrace_at: Some(at),
+            };
+            let ended = self.alone(explain(seed, 1, how))?;
+            if let Some(backtrace) = ended.explained.and_then(|report| report.backtrace) {
+                return Ok(Some(backtrace));
+            }
+        }
+        Ok(None)
+    }
+
+    /// A seed that passes, but takes another course behind others in its process than alone.
+    pub(crate) fn drifted(&mut self, behind: &Behind, alone: u64) -> Result<Failure, Trouble> {
+        let &Behind {
+            first,
+            seed,
+            digest,
+            steps,
+        } = behind;
+        let outcomes = [
+            format!("passed behind the seeds from {first:#x} on with digest {digest:016x}"),
+            format!("passed alone with digest {alone:016x}"),
+        ];
+        let mut difference = Difference {
+            outcomes,
+            events: None,
+            common: 0,
+            backtrace: None,
+        };
+        let mut job = explain(first, seed - first + 1, trace_of(steps));
+        job.batch = true;
+        job.audit = self.settings.audit;
+        let there = self.alone(job)?.explained;
+        let ended = self.alone(explain(seed, 1, trace_of(steps)))?;
+        let mut report = ended
+            .explained
+            .expect("squall bug: no report of an explained run");
+        let events = there.filter(|there| there.seed == seed);
+        if let Some((common, events)) = events.and_then(|there| first_difference(&there, &report)) {
+            difference.events = Some(events);
+            difference.common = common;
+            difference.backtrace = self.backtrace_at(seed, common)?;
+        }
+        report.trace = None;
+        report.verdict = Verdict::Drift { first, difference };
+        let setting = Setting {
+            remarks: leak_remarks(),
+            variables: format!("SQUALL_BATCH={first:#x}..={seed:#x}"),
+            log: None,
+            path: None,
+        };
+        Ok(self.failure(report, setting))
     }
 
     /// Runs a saved log; reports it if it fails.
@@ -287,6 +315,16 @@ impl Coordinator<'_> {
     }
 }
 
+fn leak_remarks() -> Vec<String> {
+    [
+        "something outside the program's own statics remembers earlier runs: what the body captures, a file, or the data of a \
+         library",
+        "with SQUALL_ISOLATION=process, or isolation = \"process\" on the test, each seed has its own process",
+    ]
+    .map(str::to_owned)
+    .to_vec()
+}
+
 fn trace_of(steps: u64) -> Explain {
     Explain {
         trace: steps <= TRACED,
@@ -317,11 +355,4 @@ fn first_difference(one: &RunReport, other: &RunReport) -> Option<(u64, [Option<
         common as u64,
         [a.get(common).cloned(), b.get(common).cloned()],
     ))
-}
-
-/// FNV-1a, for names of files.
-fn hash(text: &str) -> u64 {
-    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    })
 }

@@ -290,8 +290,8 @@ fn prints_without_end() {
 #[ignore]
 fn is_nondeterministic() {
     // A real file passes through to the real system, which has never heard of seeds.
-    let uptime = std::fs::read_to_string("/proc/self/schedstat").unwrap();
-    let count = uptime.bytes().fold(0_u32, |sum, byte| {
+    let chance = std::fs::read_to_string("/proc/sys/kernel/random/uuid").unwrap();
+    let count = chance.bytes().fold(0_u32, |sum, byte| {
         sum.wrapping_mul(31).wrapping_add(u32::from(byte))
     });
     for _ in 0..count % 64 {
@@ -310,6 +310,18 @@ fn remembers_earlier_runs() {
             sim.seed() < 5 || before < 4,
             "this process has seen {before} runs"
         );
+    });
+}
+
+#[test]
+#[ignore]
+fn warms_up() {
+    // Only the first run of a process yields.
+    let warm = AtomicU32::new(0);
+    squall::Builder::new().check_blocking(move |_| {
+        if warm.swap(1, Ordering::SeqCst) == 0 {
+            std::thread::yield_now();
+        }
     });
 }
 

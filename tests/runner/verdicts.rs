@@ -256,6 +256,29 @@ fn state_that_leaks_from_run_to_run() {
 }
 
 #[test]
+fn a_seed_that_takes_another_course_behind_others() {
+    let ran = run("warms_up", &[]);
+    ran.failed().says(&[
+        ": state leaks between runs: the seed passes, but takes another course behind others",
+        "after 0 equal events, the first that differs:\n    once:   the run was over",
+        "sched_yield = 0",
+        "runner::fixtures::warms_up",
+        "replay: SQUALL_BATCH=0x",
+    ]);
+    let token = ran
+        .replay()
+        .split(' ')
+        .next()
+        .unwrap()
+        .strip_prefix("SQUALL_BATCH=")
+        .unwrap();
+    run("warms_up", &[("SQUALL_BATCH", token)])
+        .failed()
+        .says(&["takes another course behind others"]);
+    run("warms_up", &[("SQUALL_AUDIT", "0")]).held();
+}
+
+#[test]
 fn builders_inside_plain_tests() {
     run("two_builders", &[]).failed().says(&[
         "squall: fixtures::two_builders failed with seed 0x6",

@@ -53,6 +53,8 @@ pub(crate) struct BlackBox {
     pub(crate) passed: AtomicU64,
     /// Kernel entries of the present run.
     pub(crate) progress: AtomicU64,
+    /// The digest of the last seed that passed, on its first run.
+    pub(crate) digest: AtomicU64,
     /// Bytes in the report file that are whole.
     pub(crate) reported: AtomicU64,
     /// 1 once the child is about to end by itself.

@@ -1,0 +1,79 @@
+//! The failing logs that are kept beside the crate: which of them are this test's, and saving one more.
+
+use std::path::{Path, PathBuf};
+
+use super::coordinator::{Coordinator, Trouble};
+use crate::choice::Log;
+
+impl Coordinator<'_> {
+    /// Reads a log of this test's.
+    pub(crate) fn load(&self, path: &Path) -> Result<(PathBuf, Log), Trouble> {
+        let log = Log::load(path)?;
+        log.check_origin(path, &self.origin.package, &self.origin.test)?;
+        Ok((path.to_owned(), log))
+    }
+
+    /// This test's saved logs, in the order of their names.
+    pub(crate) fn saved(&self) -> Result<Vec<(PathBuf, Log)>, Trouble> {
+        let Some(directory) = &self.settings.failures else {
+            return Ok(Vec::new());
+        };
+        let unreadable = |source| Trouble::Failures {
+            path: directory.clone(),
+            source,
+        };
+        let entries = match std::fs::read_dir(directory) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(unreadable(error)),
+        };
+        let prefix = self.origin.log_prefix();
+        let mut paths = Vec::new();
+        for entry in entries {
+            let path = entry.map_err(unreadable)?.path();
+            let name = path
+                .file_name()
+                .and_then(|name| name.to_str())
+                .unwrap_or("");
+            // Sixteen digits of the signature's hash stand between the test's name and the ending.
+            let ours = name
+                .strip_suffix(".log")
+                .and_then(|name| name.rsplit_once('-'));
+            if ours.is_some_and(|(test, _)| test == prefix) {
+                paths.push(path);
+            }
+        }
+        paths.sort();
+        paths.iter().map(|path| self.load(path)).collect()
+    }
+
+    /// Saves a log; returns its path and what to say about it.
+    pub(crate) fn keep(&self, log: &Log) -> (Option<PathBuf>, Option<String>) {
+        let Some(directory) = &self.settings.failures else {
+            return (None, None);
+        };
+        let name = format!(
+            "{}-{:016x}.log",
+            self.origin.log_prefix(),
+            hash(&log.header.signature)
+        );
+        let path = directory.join(name);
+        match log.save(&path) {
+            Ok(()) => {
+                let shown = self.origin.relative(&path).display();
+                let said = format!(
+                    "{shown} (runs first from now on; commit it, or delete it when it is mended)"
+                );
+                (Some(path), Some(said))
+            }
+            Err(error) => (None, Some(format!("not saved: {error}"))),
+        }
+    }
+}
+
+/// FNV-1a, for names of files.
+fn hash(text: &str) -> u64 {
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    })
+}
