@@ -108,7 +108,8 @@ impl Child {
             Some(path) => Some(Log::load(path).map_err(|error| error.to_string())?),
             None => None,
         };
-        let many = job.batch && (job.count > 1 || audited(job.first, job.audit));
+        let twice = job.explain.as_ref().is_some_and(|explain| explain.twice);
+        let many = job.batch && (job.count > 1 || audited(job.first, job.audit) || twice);
         let image = match many {
             true => Some(image::snapshot().map_err(|error| error.to_string())?),
             false => None,
@@ -119,15 +120,17 @@ impl Child {
             }
         };
         let size = process::size();
-
         let last = job.first + (job.count - 1);
         for seed in job.first..=last {
             let explain = job.explain.as_ref().filter(|_| seed == last);
             let outcome = self.simulate(seed, explain, log.clone());
             if explain.is_some() || !self.held(&outcome) {
-                let report = self.explained(seed, outcome, explain.is_some());
-                let held = report.verdict.passed();
-                self.report(&Frame::Run(Box::new(report)));
+                let mut held = self.report_run(seed, outcome, explain.is_some());
+                if explain.is_some() && twice {
+                    put_back();
+                    let outcome = self.simulate(seed, explain, log);
+                    held &= self.report_run(seed, outcome, true);
+                }
                 return Ok(held);
             }
             self.note_refusals(&outcome);
@@ -160,7 +163,6 @@ impl Child {
                 break;
             }
         }
-
         Ok(true)
     }
 
@@ -350,6 +352,14 @@ impl Child {
                 self.report(&Frame::Refused(call.clone()));
             }
         }
+    }
+
+    /// Reports a run; returns whether it held.
+    fn report_run(&self, seed: u64, outcome: Outcome, explained: bool) -> bool {
+        let report = self.explained(seed, outcome, explained);
+        let held = report.verdict.passed();
+        self.report(&Frame::Run(Box::new(report)));
+        held
     }
 
     fn report(&self, frame: &Frame) {

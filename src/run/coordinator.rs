@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::batches::Batches;
 use super::failure::{Failure, Summary};
-use super::judge::Ended;
+use super::judge::{Ended, Last};
 use super::origin::Origin;
 use super::protocol::Job;
 use super::settings::{Isolation, Resolved, Which};
@@ -71,13 +71,9 @@ pub(crate) struct Coordinator<'a> {
 }
 
 /// A seed that passed behind others in its process.
-pub(crate) struct Behind {
-    /// The first seed of that process.
-    pub(crate) first: u64,
-    pub(crate) seed: u64,
-    pub(crate) digest: u64,
-    /// Kernel entries of the run.
-    pub(crate) steps: u64,
+struct Behind {
+    job: Job,
+    last: Last,
 }
 
 /// Runs the test. `earlier` is what runs before this one within the test came to.
@@ -161,20 +157,27 @@ impl Coordinator<'_> {
         let Some(behind) = self.behind.take().filter(|_| self.settings.audit > 0) else {
             return Ok(None);
         };
-        let ended = self.alone(Job {
-            first: behind.seed,
+        let Last {
+            seed,
+            digest,
+            steps,
+        } = behind.last;
+        let alone = Job {
+            first: seed,
             count: 1,
             batch: false,
             audit: 0,
             explain: None,
             log: None,
-        })?;
+        };
+        let ended = self.alone(alone)?;
         match &ended.last {
-            Some(last) if last.digest != behind.digest => {
-                self.drifted(&behind, last.digest).map(Some)
+            Some(last) if last.digest != digest => {
+                let digests = [digest, last.digest];
+                self.drifted(&behind.job, seed, steps, digests).map(Some)
             }
-            _ if ended.failed.is_some() => self.verify(ended).map(Some),
-            _ => Ok(None),
+            None => self.verify(ended).map(Some),
+            Some(_) => Ok(None),
         }
     }
 
@@ -241,11 +244,9 @@ impl Coordinator<'_> {
         self.failures += u32::from(ended.failed.is_some());
         self.tell_digests(ended);
         if ended.failed.is_none() && ended.job.batch && ended.passed > 1 {
-            self.behind = ended.last.as_ref().map(|last| Behind {
-                first: ended.job.first,
-                seed: last.seed,
-                digest: last.digest,
-                steps: last.steps,
+            self.behind = ended.last.map(|last| Behind {
+                job: ended.job.clone(),
+                last,
             });
         }
     }

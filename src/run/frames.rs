@@ -87,11 +87,12 @@ pub(crate) fn trim(backtrace: &str) -> String {
         .iter()
         .rposition(|frame| INNERMOST.iter().any(|sign| frame.name.contains(sign)));
     let frames = &frames[start.map_or(0, |start| start + 1)..];
-    let told = frames
-        .iter()
-        .skip_while(|frame| is_ours(frame.name))
-        .filter(|frame| !is_noise(frame.name));
-    let told: Vec<&Frame<'_>> = told.collect();
+    let outside = || frames.iter().skip_while(|frame| is_ours(frame.name));
+    let mut told: Vec<&Frame<'_>> = outside().filter(|frame| !is_noise(frame.name)).collect();
+    if told.is_empty() {
+        // It was deep in the runtime, with nothing of the program's own on the stack.
+        told = outside().collect();
+    }
     let mut out = String::new();
     for (shown, run) in told.chunk_by(|a, b| a == b).enumerate() {
         if shown == SHOWN {

@@ -20,8 +20,8 @@ pub(crate) struct Ended {
     pub(crate) passed: u64,
     /// How the last run failed; `None` if none did.
     pub(crate) failed: Option<Failed>,
-    /// The report of the run that was explained, failed or not.
-    pub(crate) explained: Option<RunReport>,
+    /// The reports of the runs that were explained, failed or not.
+    pub(crate) explained: Vec<RunReport>,
     /// Digests of seeds, in order.
     pub(crate) digests: Vec<(u64, u64, bool)>,
     /// The last seed that passed.
@@ -46,6 +46,7 @@ pub(crate) enum How {
 }
 
 /// A seed that passed.
+#[derive(Clone, Copy)]
 pub(crate) struct Last {
     pub(crate) seed: u64,
     pub(crate) digest: u64,
@@ -68,7 +69,7 @@ impl Coordinator<'_> {
             job,
             passed: self.slots[slot].black_box.passed.load(Acquire),
             failed: None,
-            explained: None,
+            explained: Vec::new(),
             digests: Vec::new(),
             last: None,
             took: since.elapsed(),
@@ -98,11 +99,11 @@ impl Coordinator<'_> {
                     if report.verdict.passed() {
                         ended.passed += u64::from(ended.job.explain.is_some());
                         ended.digests.push((report.seed, report.digest, false));
-                        ended.explained = Some(*report);
+                        ended.explained.push(*report);
                     } else {
                         let (seed, steps) = (report.seed, report.steps);
                         if ended.job.explain.is_some() {
-                            ended.explained = Some((*report).clone());
+                            ended.explained.push((*report).clone());
                         }
                         ended.failed = Some(Failed {
                             seed,
@@ -124,7 +125,7 @@ impl Coordinator<'_> {
         if ended.failed.is_none() && status != 0 {
             let report = self.crashed(slot, status, stuck);
             if ended.job.explain.is_some() {
-                ended.explained = Some(report.clone());
+                ended.explained.push(report.clone());
             }
             let seed = report.seed;
             ended.failed = Some(Failed {

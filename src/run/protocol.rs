@@ -83,6 +83,8 @@ pub(crate) struct Explain {
     pub(crate) trace: bool,
     /// The backtrace at this event.
     pub(crate) backtrace_at: Option<u64>,
+    /// Run the seed a second time in the same process, and explain that too.
+    pub(crate) twice: bool,
 }
 
 /// From a child to the coordinator, in the report file.

@@ -1,0 +1,157 @@
+//! Where two runs of one seed part: traced until two traces differ. `verify` and the coordinator's cross-check come here
+//! once they have seen a seed take two courses.
+
+use super::coordinator::{Coordinator, Trouble};
+use super::failure::Failure;
+use super::protocol::{Explain, Job, RunReport};
+use super::verdict::{Difference, Verdict};
+use super::verify::{Setting, behind, explain, leak_remarks, trace_of};
+use crate::kernel::Event;
+
+/// How often a seed is traced alone in search of the event that differs.
+const ATTEMPTS: usize = 4;
+
+impl Coordinator<'_> {
+    /// A seed of a job that came to two outcomes.
+    pub(super) fn nondeterministic(
+        &mut self,
+        job: &Job,
+        seed: u64,
+        steps: u64,
+        outcomes: [String; 2],
+    ) -> Result<Failure, Trouble> {
+        let mut difference = Difference {
+            outcomes,
+            events: None,
+            common: 0,
+            backtrace: None,
+        };
+        let mut variables = format!("{} SQUALL_AUDIT=100", self.seed_variables(seed));
+        let mut last = None;
+        for attempt in 0..ATTEMPTS {
+            let report = self.explained(explain(seed, 1, trace_of(steps)))?;
+            let before = last.replace(report);
+            let Some((before, now)) = before.as_ref().zip(last.as_ref()) else {
+                continue;
+            };
+            if let Some((common, events)) = first_difference(before, now) {
+                difference.events = Some(events);
+                difference.common = common;
+                let job = |how| explain(seed, 1, how);
+                difference.backtrace = self.backtrace_at(job, common)?;
+                break;
+            }
+            if attempt > 0 && now.trace.is_none() {
+                break;
+            }
+        }
+        if difference.events.is_none() && job.batch {
+            // Alone it is always the same; in the company that it was in, twice in a row, it may not be.
+            let twice = Explain {
+                twice: true,
+                ..trace_of(steps)
+            };
+            let reports = self.alone(behind(job, seed, twice))?.explained;
+            if let [one, other] = reports.as_slice()
+                && let Some((common, events)) = first_difference(one, other)
+            {
+                difference.events = Some(events);
+                difference.common = common;
+                let again = |how| behind(job, seed, Explain { twice: true, ..how });
+                difference.backtrace = self.backtrace_at(again, common)?;
+                let first = job.first;
+                variables = format!(
+                    "SQUALL_BATCH={first:#x}..={seed:#x} SQUALL_AUDIT={}",
+                    job.audit
+                );
+            }
+        }
+        let mut report = last.expect("squall bug: no traced run");
+        report.trace = None;
+        report.verdict = Verdict::Nondeterministic(difference);
+        let remark = "something that the seed does not decide reached the program; docs/determinism.md lists what can";
+        let setting = Setting {
+            remarks: vec![remark.to_owned()],
+            variables,
+            log: None,
+            path: None,
+        };
+        Ok(self.failure(report, setting))
+    }
+
+    /// A seed that passes, but takes another course behind others in its process than alone. `job` is the one in which it
+    /// was behind others.
+    pub(super) fn drifted(
+        &mut self,
+        job: &Job,
+        seed: u64,
+        steps: u64,
+        digests: [u64; 2],
+    ) -> Result<Failure, Trouble> {
+        let [there, alone] = digests;
+        let first = job.first;
+        let outcomes = [
+            format!("passed behind the seeds from {first:#x} on with digest {there:016x}"),
+            format!("passed alone with digest {alone:016x}"),
+        ];
+        let mut difference = Difference {
+            outcomes,
+            events: None,
+            common: 0,
+            backtrace: None,
+        };
+        let there = self.explained(behind(job, seed, trace_of(steps)))?;
+        let mut report = self.explained(explain(seed, 1, trace_of(steps)))?;
+        if there.seed == seed
+            && let Some((common, events)) = first_difference(&there, &report)
+        {
+            difference.events = Some(events);
+            difference.common = common;
+            let again = |how| behind(job, seed, how);
+            difference.backtrace = self.backtrace_at(again, common)?;
+        }
+        report.trace = None;
+        report.verdict = Verdict::Drift { first, difference };
+        let setting = Setting {
+            remarks: leak_remarks(),
+            variables: format!("SQUALL_BATCH={first:#x}..={seed:#x}"),
+            log: None,
+            path: None,
+        };
+        Ok(self.failure(report, setting))
+    }
+
+    /// Where the program is at an event of a run; or, if no run gets so far any more, at the one before.
+    fn backtrace_at(
+        &mut self,
+        job: impl Fn(Explain) -> Job,
+        event: u64,
+    ) -> Result<Option<String>, Trouble> {
+        for at in [event, event, event, event.saturating_sub(1)] {
+            let how = Explain {
+                trace: true,
+                backtrace_at: Some(at),
+                ..Explain::default()
+            };
+            let reports = self.alone(job(how))?.explained;
+            let backtrace = reports.into_iter().find_map(|report| report.backtrace);
+            if backtrace.is_some() {
+                return Ok(backtrace);
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// The first event in which two traces differ, and how many come before it.
+fn first_difference(one: &RunReport, other: &RunReport) -> Option<(u64, [Option<Event>; 2])> {
+    let (a, b) = (one.trace.as_ref()?, other.trace.as_ref()?);
+    let common = a.iter().zip(b).take_while(|(a, b)| a == b).count();
+    if common == a.len() && common == b.len() {
+        return None;
+    }
+    Some((
+        common as u64,
+        [a.get(common).cloned(), b.get(common).cloned()],
+    ))
+}
