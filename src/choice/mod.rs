@@ -105,9 +105,9 @@ impl Choices {
         self.plain = false;
     }
 
-    /// Where the program left the log that is being replayed, if it did.
-    pub fn divergence(&self) -> Option<&Divergence> {
-        self.replay.as_ref()?.divergence()
+    /// Where the program left the log that was replayed, if it did: asked otherwise, asked for more, or ended before it.
+    pub fn divergence(&self) -> Option<Divergence> {
+        self.replay.as_ref()?.divergence(self.decisions)
     }
 
     /// The seed of this run.
@@ -295,6 +295,25 @@ mod tests {
             .step_by(3)
             .for_each(|time| *time = 77);
         assert_eq!(program(&mut choices, 100), answers);
+    }
+
+    #[test]
+    fn a_program_that_ends_before_its_log_has_left_it() {
+        let (_, log) = recorded(5);
+        let mut choices = Choices::new(Selection::Portfolio);
+        choices.replay(log);
+        choices.below(Domain::Time, 100);
+        let divergence = choices.divergence().unwrap();
+        assert_eq!(
+            (divergence.decision, divergence.domain),
+            (2, Domain::Schedule)
+        );
+        assert!(
+            divergence
+                .to_string()
+                .ends_with("the program asked for nothing more)"),
+            "{divergence}"
+        );
     }
 
     #[test]

@@ -68,8 +68,28 @@ impl Replay {
         }
     }
 
-    pub(super) fn divergence(&self) -> Option<&Divergence> {
-        self.divergence.as_ref()
+    /// The divergence of a run that is over after so many decisions.
+    pub(super) fn divergence(&self, decisions: u64) -> Option<Divergence> {
+        let ended_early = || {
+            let left = |&domain: &Domain| {
+                let next = self.next[domain as usize];
+                Some((
+                    domain,
+                    next as u64 + 1,
+                    *self.log.decisions(domain).get(next)?,
+                ))
+            };
+            let (domain, within, logged) = Domain::ALL.iter().find_map(left)?;
+            let asked = "nothing more".to_owned();
+            Some(Divergence {
+                decision: decisions + 1,
+                domain,
+                within,
+                logged: Some(logged),
+                asked,
+            })
+        };
+        self.divergence.clone().or_else(ended_early)
     }
 
     pub(super) fn pick(&mut self, before: u64, pick: Pick<'_>) -> Option<usize> {

@@ -33,12 +33,17 @@ on_supported_platforms! {
     mod world;
 
     pub use thread::{
-        HostInfo, add_host, draw, fail_host, fault, hosts, image, in_kernel, in_simulation, now, prewarm, simulate, spawn_on,
+        add_host, draw, fail_host, fault, hosts, image, in_kernel, in_simulation, now, prewarm, simulate, spawn_on,
     };
     pub(crate) use world::{Cost, Kernel, Step};
 }
 
+#[cfg(not(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu")))]
+mod elsewhere;
+#[cfg(not(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu")))]
+pub use elsewhere::{add_host, draw, fail_host, hosts, in_simulation, now, spawn_on};
+
 pub use errno::{Errno, Result};
 pub use oracle::{Domain, Oracle, Pick};
-pub use outcome::{Config, End, Outcome, Refused, Sink, ThreadReport};
+pub use outcome::{Config, End, HostInfo, Outcome, Refused, Sink, ThreadReport};
 pub use trace::Event;

@@ -116,6 +116,19 @@ pub struct Refused {
     pub tolerated: bool,
 }
 
+/// A host by number, as the rest of the crate sees it.
+#[derive(Clone, Debug)]
+pub struct HostInfo {
+    /// Its number, counted from 0, the test's own host.
+    pub id: u16,
+    /// Its name.
+    pub name: String,
+    /// Its IPv4 address.
+    pub v4: std::net::Ipv4Addr,
+    /// Its IPv6 address.
+    pub v6: std::net::Ipv6Addr,
+}
+
 /// The result of one run.
 #[derive(Debug)]
 pub struct Outcome {

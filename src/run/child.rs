@@ -237,7 +237,10 @@ impl Child {
             threads_left: outcome.threads_left,
             trace,
             backtrace: outcome.backtrace,
-            divergence: choices.divergence().map(ToString::to_string),
+            outside: String::new(),
+            divergence: choices
+                .divergence()
+                .map(|divergence| divergence.to_string()),
         }
     }
 

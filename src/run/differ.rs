@@ -105,10 +105,13 @@ impl Coordinator<'_> {
         if there.seed == seed
             && let Some((common, events)) = first_difference(&there, &report)
         {
+            let there_too = events[0].is_some();
             difference.events = Some(events);
             difference.common = common;
-            let again = |how| behind(job, seed, how);
-            difference.backtrace = self.backtrace_at(again, common)?;
+            difference.backtrace = match there_too {
+                true => self.backtrace_at(|how| behind(job, seed, how), common)?,
+                false => self.backtrace_at(|how| explain(seed, 1, how), common)?,
+            };
         }
         report.trace = None;
         report.verdict = Verdict::Drift { first, difference };

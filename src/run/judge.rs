@@ -193,6 +193,7 @@ impl Coordinator<'_> {
             threads_left: Vec::new(),
             trace: None,
             backtrace: None,
+            outside: self.slots[slot].printed_by_job(),
             divergence: None,
         }
     }

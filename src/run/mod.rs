@@ -7,6 +7,12 @@
 //! The way in is `entry`. `coordinator`, `judge`, `verify`, `differ`, `saved`, `slot`, `batches`, `render`, `frames` belong to
 //! the first, `zygote` to the second, `child`, `start`, `scribe` to the third; the rest is shared. Only the zygote forks: other threads of libtest's process hold locks.
 
+#![cfg_attr(
+    not(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu")),
+    allow(dead_code, reason = "where there is no kernel, a test only says so")
+)]
+
+mod attribute;
 mod builder;
 mod env;
 mod failure;
@@ -44,6 +50,7 @@ on_supported_platforms! {
     use entry::execute;
 }
 
+pub use attribute::test;
 pub use builder::Builder;
 pub use failure::{Failure, Summary};
 pub use returned::{Error, Result, Returned};

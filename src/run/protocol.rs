@@ -129,6 +129,8 @@ pub(crate) struct RunReport {
     pub(crate) threads_left: Vec<ThreadReport>,
     pub(crate) trace: Option<Vec<Event>>,
     pub(crate) backtrace: Option<String>,
+    /// What its process printed past the simulation.
+    pub(crate) outside: String,
     /// Where the program left the log that it was to follow.
     pub(crate) divergence: Option<String>,
 }

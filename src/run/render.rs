@@ -83,6 +83,14 @@ pub(crate) fn failure(told: &Told<'_>) -> String {
     refused(&mut page, &report.refused);
     events(&mut page, report.trace.as_deref());
     show_output(&mut page, output);
+    if !report.outside.is_empty() {
+        page.line("  its process printed, past the simulation:");
+        report
+            .outside
+            .lines()
+            .take(OUTPUT_LINES)
+            .for_each(|line| printed(&mut page, line));
+    }
     if let Some(log) = log {
         page.line(format!("  log: {log}"));
     }

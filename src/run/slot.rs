@@ -4,6 +4,7 @@ use std::ffi::CStr;
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::unix::fs::FileExt;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command as Process, ExitStatus, Stdio};
@@ -19,6 +20,9 @@ use crate::kernel::abi::real::{crash, memory, process};
 
 /// How long a stuck child has to say where it is.
 const LAST_WORDS: Duration = Duration::from_secs(2);
+
+/// How much of what a zygote printed is shown, in bytes.
+const PRINTED: u64 = 64 * 1024;
 
 /// A zygote that could not be used.
 #[derive(Debug, thiserror::Error)]
@@ -103,6 +107,7 @@ pub(crate) struct Slot {
     up: bool,
     since: Instant,
     prewarmed: u32,
+    printed_before: u64,
 }
 
 impl Slot {
@@ -163,6 +168,7 @@ impl Slot {
             up: false,
             since: Instant::now(),
             prewarmed: 1,
+            printed_before: 0,
         })
     }
 
@@ -186,6 +192,7 @@ impl Slot {
             self.prewarmed = contexts;
             self.send(&Command::Prewarm(contexts))?;
         }
+        self.printed_before = self.printed.metadata().map_or(0, |printed| printed.len());
         self.send(&Command::Run(job.clone()))?;
         let now = Instant::now();
         let life = (self.black_box.runs.load(Relaxed), 0, now);
@@ -256,11 +263,22 @@ impl Slot {
         }
     }
 
-    fn printed(&mut self) -> String {
-        let mut bytes = Vec::new();
-        // What cannot be read cannot be shown; the error that this goes with is told anyway.
-        let _ = self.printed.rewind();
-        let _ = self.printed.read_to_end(&mut bytes);
+    fn printed(&self) -> String {
+        self.printed_since(0)
+    }
+
+    /// What was written past the simulation since the present job began.
+    pub(crate) fn printed_by_job(&self) -> String {
+        self.printed_since(self.printed_before)
+    }
+
+    fn printed_since(&self, start: u64) -> String {
+        // Read at a position of its own, since the zygote shares the file's. What cannot be read cannot be shown; the error
+        // that this goes with is told anyway.
+        let length = self.printed.metadata().map_or(0, |printed| printed.len());
+        let mut bytes = vec![0; length.saturating_sub(start).min(PRINTED) as usize];
+        let read = self.printed.read_at(&mut bytes, start).unwrap_or(0);
+        bytes.truncate(read);
         String::from_utf8_lossy(&bytes).trim_end().to_owned()
     }
 

@@ -77,6 +77,24 @@ fn a_log_replays_in_a_new_process() {
 }
 
 #[test]
+fn a_log_says_where_a_mended_program_leaves_it() {
+    let scratch = Scratch::new();
+    let log = saved(&scratch, "panics_until_mended");
+    let variables = [("SQUALL_REPLAY", log.to_str().unwrap()), ("MENDED", "1")];
+    run("panics_until_mended", &variables).held().says(&[
+        "squall: fixtures::panics_until_mended: the log ",
+        " passes now",
+        "squall: your code changed at decision ",
+    ]);
+    // Among the first to run, it is silent once it passes.
+    let failures = scratch.path().to_str().unwrap();
+    let variables = [("SQUALL_FAILURES", failures), ("MENDED", "1")];
+    let ran = run("panics_until_mended", &variables);
+    ran.held();
+    assert!(!ran.text.contains("squall"), "{}", ran.text);
+}
+
+#[test]
 fn a_replay_line_fails_the_same_way_in_a_new_process() {
     let headline = |text: &str| {
         text.lines()

@@ -15,7 +15,7 @@ mod slot;
 use super::abi::raw;
 use super::oracle::{Domain, Oracle};
 use super::sched::{CARRIER, ThreadName};
-use super::{Config, End, Kernel, Outcome, Sink};
+use super::{Config, End, HostInfo, Kernel, Outcome, Sink};
 use baton::Baton;
 use context::Context;
 pub(crate) use slot::{Destructor, Slot, Start};
@@ -543,19 +543,6 @@ pub fn draw(domain: Domain, n: u64) -> Option<u64> {
             v
         })
     })
-}
-
-/// A host by number, as the rest of the crate sees it.
-#[derive(Clone, Debug)]
-pub struct HostInfo {
-    /// Its number, counted from 0, the test's own host.
-    pub id: u16,
-    /// Its name.
-    pub name: String,
-    /// Its IPv4 address.
-    pub v4: std::net::Ipv4Addr,
-    /// Its IPv6 address.
-    pub v6: std::net::Ipv6Addr,
 }
 
 /// Adds a host to the running world. `None` if the name is taken.

@@ -1,0 +1,41 @@
+//! The kernel's functions where there is no kernel: nothing is ever simulated, and `run` says so before it comes to these.
+
+use super::{Domain, HostInfo};
+
+/// Always false.
+pub fn in_simulation() -> bool {
+    false
+}
+
+/// Always `None`.
+pub fn now() -> Option<u64> {
+    None
+}
+
+/// Always `None`.
+pub fn draw(_: Domain, _: u64) -> Option<u64> {
+    None
+}
+
+/// Always empty.
+pub fn hosts() -> Vec<HostInfo> {
+    Vec::new()
+}
+
+/// # Panics
+/// Always.
+pub fn add_host(_: &str) -> Option<HostInfo> {
+    panic!("hosts can be added only inside a simulation")
+}
+
+/// # Panics
+/// Always.
+pub fn spawn_on(_: u16, _: &str, _: Box<dyn FnOnce() + Send>) {
+    panic!("a thread can be started on a host only inside a simulation")
+}
+
+/// # Panics
+/// Always.
+pub fn fail_host(_: String) -> ! {
+    panic!("a host can fail only inside a simulation")
+}

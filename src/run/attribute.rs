@@ -1,0 +1,78 @@
+//! The attribute `#[squall::test]`, under its own name and with its documentation. `squall-macros` expands it.
+
+/// Runs a function as a squall test: under many seeds, each in a simulated world of its own.
+///
+/// The function may be `async` or not, may take the run's `squall::Sim`, and returns `()` or a `Result` whose error is
+/// `Debug`. An `async` function runs on a tokio runtime that is built inside the simulation, with all drivers enabled, and
+/// dropped before the run ends.
+///
+/// ```no_run
+/// #[squall::test(seeds = 1000, max_time = "1h")]
+/// async fn sleeping_costs_nothing(sim: squall::Sim) -> squall::Result {
+///     println!("seed {}", sim.seed());
+///     tokio::time::sleep(std::time::Duration::from_secs(3000)).await;
+///     Ok(())
+/// }
+/// # fn main() {}
+/// ```
+///
+/// # Arguments
+///
+/// All are optional; an environment variable named in brackets takes precedence.
+///
+/// | argument | meaning | default |
+/// |---|---|---|
+/// | `seeds = 256` | how many seeds, from 0 on (`SQUALL_SEEDS`) | 256 |
+/// | `budget = "30s"` | begin no seed after this wall time (`SQUALL_BUDGET`) | none |
+/// | `strategy = "sticky"` | who goes on: `random`, `sticky`, `portfolio` (`SQUALL_STRATEGY`) | `portfolio` |
+/// | `isolation = "process"` | a process for each seed, or `batch` (`SQUALL_ISOLATION`) | `batch` |
+/// | `jobs = 2` | processes side by side (`SQUALL_JOBS`) | 1 |
+/// | `audit = 100` | percentage of passing seeds to run twice (`SQUALL_AUDIT`) | 5 |
+/// | `watchdog = "10s"` | wall time without a system call that counts as stuck (`SQUALL_WATCHDOG`) | 10 s |
+/// | `memory = "8GiB"` | how much a process may grow, or `none` (`SQUALL_MEMORY`) | 8 GiB |
+/// | `cpus = 4` | simulated processors | 4 |
+/// | `descriptors = 1024` | simulated descriptors of a host | 1024 |
+/// | `hosts = ["a", "b"]` | simulated hosts besides `test` | none |
+/// | `max_time = "1h"` | virtual time after which a run fails | 24 h |
+/// | `max_steps = 1000` | kernel entries after which a run fails | 50 million |
+///
+/// And those of `#[tokio::test]`, with its meanings: `flavor`, `worker_threads`, `start_paused`, `unhandled_panic`, `name`,
+/// `crate`. Where `flavor` is left out, each seed draws one: `current_thread`, or `multi_thread` with 1 to 8 workers.
+///
+/// # Misuse is an error of compilation
+///
+/// ```compile_fail
+/// #[squall::test(seed = 5)] // unknown: the message lists what there is
+/// async fn f() {}
+/// ```
+/// ```compile_fail
+/// #[squall::test]
+/// async fn f<T>() {} // a test has no generic parameters
+/// ```
+/// ```compile_fail
+/// #[squall::test]
+/// async fn f(a: squall::Sim, b: squall::Sim) {} // at most one argument
+/// ```
+/// ```compile_fail
+/// #[squall::test(flavor = "current_thread", worker_threads = 3)]
+/// async fn f() {} // workers are multi_thread's
+/// ```
+/// ```compile_fail
+/// #[squall::test(flavor = "multi_thread")]
+/// fn f() {} // only an async test has a runtime
+/// ```
+/// ```compile_fail
+/// #[squall::test]
+/// async fn f() -> u32 { 5 } // neither () nor a Result
+/// # fn main() { f() }
+/// ```
+/// ```compile_fail
+/// #[squall::test(max_time = "1 hour")]
+/// async fn f() {} // not a duration
+/// ```
+/// ```compile_fail
+/// #[squall::test]
+/// #[test]
+/// async fn f() {} // two test attributes
+/// ```
+pub use squall_macros::test;
