@@ -6,6 +6,8 @@ use syn::parse::{Parse, ParseStream};
 use syn::spanned::Spanned;
 use syn::{Expr, ExprLit, Ident, Lit, LitInt, LitStr, Path, Token};
 
+use crate::units;
+
 /// Every argument, in the order in which messages list them.
 const KNOWN: &str = "seeds, budget, strategy, isolation, jobs, audit, watchdog, memory, cpus, descriptors, hosts, \
                      max_time, max_steps, and tokio's flavor, worker_threads, start_paused, unhandled_panic, name, crate";
@@ -54,23 +56,23 @@ impl Arguments {
             "cpus" => self.number::<u32>(name, span, 1..=1024, input),
             "descriptors" => self.number::<u32>(name, span, 1..=1 << 20, input),
             "budget" | "watchdog" | "max_time" => {
-                let text: LitStr = literal(input, name, "a duration in quotes, such as \"30s\"")?;
-                let read =
-                    quote_spanned!(text.span()=> const { ::squall::__private::duration(#text) });
-                self.setting(name, span, read);
+                let form = "a duration in quotes: a whole number and a unit (ns, us, ms, s, m, h or d), such as \"30s\"";
+                let text: LitStr = literal(input, name, form)?;
+                let error = || syn::Error::new(text.span(), format!("`{name}` is {form}"));
+                let ns = units::nanoseconds(&text.value()).ok_or_else(error)?;
+                self.setting(name, span, quote!(::core::time::Duration::from_nanos(#ns)));
                 Ok(())
             }
             "memory" => {
-                let text: LitStr = literal(
-                    input,
-                    name,
-                    "a size in quotes, such as \"8GiB\", or \"none\"",
-                )?;
+                let form = "a size in quotes: a whole number and a unit (KiB, MiB, GiB or TiB), such as \"8GiB\", or \"none\"";
+                let text: LitStr = literal(input, name, form)?;
+                let error = || syn::Error::new(text.span(), format!("`{name}` is {form}"));
                 let read = match text.value().as_str() {
                     "none" => quote!(::core::option::Option::None),
-                    _ => quote_spanned! {text.span()=>
-                        ::core::option::Option::Some(const { ::squall::__private::size(#text) })
-                    },
+                    size => {
+                        let bytes = units::bytes(size).ok_or_else(error)?;
+                        quote!(::core::option::Option::Some(#bytes))
+                    }
                 };
                 self.setting(name, span, read);
                 Ok(())

@@ -203,3 +203,216 @@ fn on_runtime(arguments: &Arguments, call: &TokenStream) -> TokenStream {
         }
     }}
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn expanded(arguments: TokenStream, item: TokenStream) -> String {
+        test(arguments, item).to_string()
+    }
+
+    #[test]
+    fn misuse_is_told_where_and_how() {
+        let plain = || {
+            quote!(
+                async fn f() {}
+            )
+        };
+        let cases: [(TokenStream, TokenStream, &str); 24] = [
+            (
+                quote!(seds = 5),
+                plain(),
+                "`seds` is no argument of squall::test; there are: seeds, budget",
+            ),
+            (
+                quote!(seed = 5),
+                plain(),
+                "a test has no fixed seed; set SQUALL_SEED",
+            ),
+            (quote!(seeds), plain(), "`seeds` needs a value"),
+            (quote!(seeds = 0), plain(), "`seeds` is from 1 to"),
+            (quote!(seeds = "5"), plain(), "`seeds` is a whole number"),
+            (
+                quote!(seeds = 5, seeds = 6),
+                plain(),
+                "`seeds` is given twice",
+            ),
+            (quote!(audit = 101), plain(), "`audit` is from 0 to 100"),
+            (
+                quote!(max_time = "1 hour"),
+                plain(),
+                "`max_time` is a duration in quotes",
+            ),
+            (
+                quote!(memory = "8GB"),
+                plain(),
+                "`memory` is a size in quotes",
+            ),
+            (
+                quote!(hosts = "a"),
+                plain(),
+                "`hosts` is a list of names in quotes",
+            ),
+            (
+                quote!(hosts = [1]),
+                plain(),
+                "`hosts` is a list of names in quotes",
+            ),
+            (
+                quote!(isolation = "none"),
+                plain(),
+                "`isolation` is \\\"batch\\\" or \\\"process\\\"",
+            ),
+            (quote!(flavor = "threaded"), plain(), "`flavor` is "),
+            (
+                quote!(multi_thread),
+                plain(),
+                "write `flavor = \\\"multi_thread\\\"`",
+            ),
+            (
+                quote!(worker_threads = 0),
+                plain(),
+                "`worker_threads` is at least 1",
+            ),
+            (
+                quote!(flavor = "current_thread", worker_threads = 2),
+                plain(),
+                "`worker_threads` goes with",
+            ),
+            (
+                quote!(worker_threads = 2, start_paused = true),
+                plain(),
+                "`start_paused` goes with",
+            ),
+            (
+                quote!(flavor = "current_thread"),
+                quote!(
+                    fn f() {}
+                ),
+                "the function is not async",
+            ),
+            (
+                quote!(),
+                quote!(
+                    async fn f<T>() {}
+                ),
+                "a test has no generic parameters",
+            ),
+            (
+                quote!(),
+                quote!(
+                    async fn f(a: Sim, b: Sim) {}
+                ),
+                "a test takes nothing, or its `squall::Sim`",
+            ),
+            (
+                quote!(),
+                quote!(
+                    async fn f(self) {}
+                ),
+                "a test is a free function",
+            ),
+            (
+                quote!(),
+                quote!(
+                    unsafe fn f() {}
+                ),
+                "a test is not an unsafe fn",
+            ),
+            (
+                quote!(),
+                quote!(
+                    #[tokio::test]
+                    async fn f() {}
+                ),
+                "makes this a test already",
+            ),
+            (
+                quote!(),
+                quote!(
+                    struct S;
+                ),
+                "#[squall::test] stands on a function",
+            ),
+        ];
+        for (arguments, item, message) in cases {
+            let text = expanded(arguments, item);
+            assert!(text.contains("compile_error"), "{text}");
+            assert!(text.contains(message), "{message} is missing in {text}");
+        }
+    }
+
+    #[test]
+    fn tokios_arguments_reach_its_builder() {
+        let text = expanded(
+            quote!(
+                start_paused = true,
+                unhandled_panic = "shutdown_runtime",
+                name = "x",
+                crate = "my::tokio"
+            ),
+            quote!(
+                async fn f() {}
+            ),
+        );
+        for part in [
+            "builder . start_paused (true)",
+            "my :: tokio :: runtime :: UnhandledPanic :: ShutdownRuntime",
+            "builder . name (\"x\")",
+            "my :: tokio :: runtime :: Builder :: new_current_thread",
+            "Flavor :: CurrentThread",
+        ] {
+            assert!(text.contains(part), "{part} is missing in {text}");
+        }
+        let text = expanded(
+            quote!(flavor = "local"),
+            quote!(
+                async fn f() {}
+            ),
+        );
+        assert!(text.contains("build_local"), "{text}");
+        let text = expanded(
+            quote!(worker_threads = 3),
+            quote!(
+                async fn f() {}
+            ),
+        );
+        assert!(
+            text.contains("MultiThread (:: core :: option :: Option :: Some (3))"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn attributes_go_where_they_are_understood() {
+        let item = quote! {
+            #[doc = "d"] #[should_panic(expected = "x")] #[ignore] #[cfg(a)] #[instrument]
+            pub async fn f(sim: Sim) -> Result { Ok(()) }
+        };
+        let text = expanded(quote!(seeds = 5, max_time = "1h"), item);
+        let (outside, inside) = text.split_once("pub fn f ()").expect("a test function");
+        for part in [
+            "should_panic",
+            "ignore",
+            "cfg (a)",
+            "doc = \"d\"",
+            "prelude :: v1 :: test",
+        ] {
+            assert!(outside.contains(part), "{part} is missing in {outside}");
+        }
+        assert!(
+            inside.contains("# [instrument] async fn f (sim : Sim)"),
+            "{inside}"
+        );
+        assert!(inside.contains("ignored : true"), "{inside}");
+        assert!(
+            inside.contains("Settings :: new () . seeds (5)"),
+            "{inside}"
+        );
+        assert!(
+            inside.contains("Duration :: from_nanos (3600000000000u64)"),
+            "{inside}"
+        );
+    }
+}

@@ -1,8 +1,9 @@
 //! The attribute macros of squall, which are documented where `squall` exports them. `arguments` reads what is in an
-//! attribute, `expand` writes the code.
+//! attribute, `expand` writes the code, and `units` is about its literals.
 
 mod arguments;
 mod expand;
+mod units;
 
 use proc_macro::TokenStream;
 

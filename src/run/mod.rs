@@ -66,29 +66,7 @@ pub mod private {
     pub use crate::explore::named as strategy;
     pub use tokio;
 
-    use std::time::Duration;
-
-    use super::{Origin, Returned, Settings, units};
-
-    /// A duration of the attribute's, read while the test is compiled.
-    pub const fn duration(text: &str) -> Duration {
-        match units::nanoseconds(text) {
-            Some(ns) => Duration::from_nanos(ns),
-            None => panic!(
-                "not a duration: a whole number and a unit (ns, us, ms, s, m, h or d), such as 30s"
-            ),
-        }
-    }
-
-    /// A size of the attribute's, read while the test is compiled.
-    pub const fn size(text: &str) -> u64 {
-        match units::bytes(text) {
-            Some(bytes) => bytes,
-            None => {
-                panic!("not a size: a whole number and a unit (KiB, MiB, GiB or TiB), such as 8GiB")
-            }
-        }
-    }
+    use super::{Origin, Returned, Settings};
 
     /// Runs the test that the attribute stands on.
     pub fn test(

@@ -1,5 +1,5 @@
-//! Durations and sizes as people write them: `30s`, `1h`, `8GiB`. `env` reads variables with it, and the attribute macro
-//! has its literals read while the test is compiled, hence `const fn`.
+//! Durations and sizes as people write them: `30s`, `1h`, `8GiB`. `env` reads variables with it; the attribute macro, in a
+//! crate of its own, reads literals alike.
 
 /// How a duration is written, for messages.
 pub(crate) const DURATION_FORM: &str =
@@ -7,65 +7,43 @@ pub(crate) const DURATION_FORM: &str =
 /// How a size is written, for messages.
 pub(crate) const SIZE_FORM: &str = "a whole number and a unit (KiB, MiB, GiB or TiB), such as 8GiB";
 
-const fn split(text: &str) -> Option<(u64, &[u8])> {
-    let bytes = text.as_bytes();
-    let mut at = 0;
-    let mut number: u64 = 0;
-    while at < bytes.len() && bytes[at].is_ascii_digit() {
-        let digit = (bytes[at] - b'0') as u64;
-        number = match number.checked_mul(10) {
-            Some(tens) => match tens.checked_add(digit) {
-                Some(number) => number,
-                None => return None,
-            },
-            None => return None,
-        };
-        at += 1;
-    }
-    if at == 0 {
-        None
-    } else {
-        Some((number, bytes.split_at(at).1))
-    }
+fn scaled(text: &str, units: &[(&str, u64)]) -> Option<u64> {
+    let digits = text.find(|c: char| !c.is_ascii_digit())?;
+    let (number, unit) = text.split_at(digits);
+    let (_, scale) = units.iter().find(|(name, _)| *name == unit)?;
+    number
+        .parse::<u64>()
+        .ok()?
+        .checked_mul(*scale)
+        .filter(|&value| value > 0)
 }
 
 /// Nanoseconds of a duration such as `30s`; `None` if it is not written so, is zero, or exceeds 584 years.
-pub(crate) const fn nanoseconds(text: &str) -> Option<u64> {
-    let Some((number, unit)) = split(text) else {
-        return None;
-    };
-    let unit: u64 = match unit {
-        b"ns" => 1,
-        b"us" => 1_000,
-        b"ms" => 1_000_000,
-        b"s" => 1_000_000_000,
-        b"m" => 60 * 1_000_000_000,
-        b"h" => 3_600 * 1_000_000_000,
-        b"d" => 86_400 * 1_000_000_000,
-        _ => return None,
-    };
-    match number.checked_mul(unit) {
-        Some(0) | None => None,
-        some => some,
-    }
+pub(crate) fn nanoseconds(text: &str) -> Option<u64> {
+    const S: u64 = 1_000_000_000;
+    let units = [
+        ("ns", 1),
+        ("us", 1000),
+        ("ms", S / 1000),
+        ("s", S),
+        ("m", 60 * S),
+        ("h", 3600 * S),
+        ("d", 86400 * S),
+    ];
+    scaled(text, &units)
 }
 
 /// Bytes of a size such as `8GiB`; `None` if it is not written so, is zero, or exceeds 64 bits.
-pub(crate) const fn bytes(text: &str) -> Option<u64> {
-    let Some((number, unit)) = split(text) else {
-        return None;
-    };
-    let shift = match unit {
-        b"KiB" => 10,
-        b"MiB" => 20,
-        b"GiB" => 30,
-        b"TiB" => 40,
-        _ => return None,
-    };
-    match number.checked_mul(1 << shift) {
-        Some(0) | None => None,
-        some => some,
-    }
+pub(crate) fn bytes(text: &str) -> Option<u64> {
+    scaled(
+        text,
+        &[
+            ("KiB", 1 << 10),
+            ("MiB", 1 << 20),
+            ("GiB", 1 << 30),
+            ("TiB", 1 << 40),
+        ],
+    )
 }
 
 /// A duration for people: three digits and the unit that fits.
