@@ -23,7 +23,7 @@ macro_rules! exits {
 }
 exits!(exit c"exit", _exit c"_exit", _Exit c"_Exit", quick_exit c"quick_exit");
 
-fn aborted() -> ! {
+pub(super) fn aborted() -> ! {
     let backtrace = outside_kernel(|| std::backtrace::Backtrace::force_capture().to_string());
     end_run(End::Aborted { backtrace })
 }
@@ -42,10 +42,7 @@ unsafe extern "C" fn raise(signal: c_int) -> c_int {
     if !simulated() {
         return next!(c"raise", fn(c_int) -> c_int, signal);
     }
-    if signal == libc::SIGABRT {
-        aborted();
-    }
-    fail(refuse(format!("raise({signal})"), Errno::ENOSYS, false))
+    super::ret_unit(super::signal::deliver(signal))
 }
 
 #[unsafe(no_mangle)]
@@ -56,9 +53,7 @@ unsafe extern "C" fn kill(pid: libc::pid_t, signal: c_int) -> c_int {
     let own = thread::with_kernel(|k| k.host().pid);
     match (pid, signal) {
         (p, 0) if p == own => 0,
-        (p, libc::SIGABRT) if p == own => aborted(),
-        (p, libc::SIGKILL) if p == own => end_run(End::Exited(137)),
-        (p, _) if p == own => fail(refuse(format!("kill with signal {signal}"), Errno::ENOSYS, false)),
+        (p, _) if p == own => super::ret_unit(super::signal::deliver(signal)),
         _ => fail(Errno::ESRCH),
     }
 }

@@ -1,12 +1,12 @@
 //! sigaction(2), signal(2), sigprocmask(2), sigaltstack(2).
 //!
 //! Handlers that simulated code installs are kept in the kernel and not installed for real: a real signal would come at no
-//! moment that a seed decides.
+//! moment that a seed decides. A signal that the program sends to itself runs its handler there and then.
 
 use super::raw::{next, real};
 use super::{ret_unit, fail, quick, refuse, simulated};
 use crate::kernel::thread;
-use crate::kernel::{Cost, Errno};
+use crate::kernel::{Cost, End, Errno, Result};
 use libc::{sigaction as Action, sighandler_t, sigset_t, stack_t};
 use std::ffi::c_int;
 
@@ -66,6 +66,57 @@ unsafe extern "C" fn signal(number: c_int, handler: sighandler_t) -> sighandler_
         } else {
             libc::SIG_ERR
         }
+    }
+}
+
+/// Sends `signal` to the running host's own process: what the program arranged for it happens now, on this thread, as
+/// after a real `raise`. A signal whose default action is to end the process ends the run.
+pub(super) fn deliver(signal: c_int) -> Result<()> {
+    if !(1..=LAST).contains(&signal) {
+        return Err(Errno::EINVAL);
+    }
+    let action = thread::with_kernel(|k| {
+        let known = k.handlers.iter().position(|(s, _)| *s == signal)?;
+        let action = k.handlers[known].1;
+        if action.sa_flags & libc::SA_RESETHAND != 0 {
+            k.handlers.swap_remove(known);
+        }
+        Some((action, k.host().pid))
+    });
+    match action {
+        Some((action, _)) if action.sa_sigaction == libc::SIG_IGN => {}
+        Some((action, pid)) if action.sa_sigaction != libc::SIG_DFL => run_handler(signal, &action, pid),
+        _ => match signal {
+            libc::SIGCHLD | libc::SIGCONT | libc::SIGURG | libc::SIGWINCH => {}
+            libc::SIGSTOP | libc::SIGTSTP | libc::SIGTTIN | libc::SIGTTOU => {
+                return Err(refuse(format!("stopping the process with signal {signal}"), Errno::ENOSYS, false));
+            }
+            libc::SIGABRT => super::process::aborted(),
+            _ => thread::end_run(End::Exited(128 + signal)),
+        },
+    }
+    Ok(())
+}
+
+/// Calls a handler as the system would for a signal that the process sent to itself.
+fn run_handler(signal: c_int, action: &Action, pid: libc::pid_t) {
+    // SAFETY: all-zero is valid for both records. The program registered this address as a handler of the kind that its
+    // flags say, and both records outlive the call.
+    unsafe {
+        if action.sa_flags & libc::SA_SIGINFO == 0 {
+            let handler: extern "C" fn(c_int) = std::mem::transmute(action.sa_sigaction);
+            handler(signal);
+            return;
+        }
+        let handler: extern "C" fn(c_int, *mut libc::siginfo_t, *mut libc::ucontext_t) =
+            std::mem::transmute(action.sa_sigaction);
+        let mut info: libc::siginfo_t = std::mem::zeroed();
+        info.si_signo = signal;
+        info.si_code = libc::SI_USER;
+        // The sender's process id follows the three leading numbers and their padding.
+        (&raw mut info).cast::<libc::pid_t>().add(4).write(pid);
+        let mut context: libc::ucontext_t = std::mem::zeroed();
+        handler(signal, &mut info, &mut context);
     }
 }
 
@@ -136,4 +187,83 @@ unsafe extern "C" fn sigwait(mask: *const sigset_t, out: *mut c_int) -> c_int {
         return next!(c"sigwait", fn(*const sigset_t, *mut c_int) -> c_int, mask, out);
     }
     refuse("sigwait", Errno::ENOSYS, false).0
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::kernel::{Config, Domain, End, Oracle, Pick, simulate};
+    use std::ffi::c_int;
+    use std::sync::atomic::{AtomicI32, Ordering};
+    use std::sync::{Mutex, PoisonError};
+
+    /// Always the first answer.
+    struct First;
+    impl Oracle for First {
+        fn pick(&mut self, _: Pick<'_>) -> usize {
+            0
+        }
+        fn below(&mut self, _: Domain, _: u64) -> u64 {
+            0
+        }
+        fn fill(&mut self, _: Domain, bytes: &mut [u8]) {
+            bytes.fill(1);
+        }
+    }
+
+    fn run(body: fn()) -> End {
+        static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+        let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+        simulate(Config::default(), Box::new(First), Box::new(body)).0.end
+    }
+
+    static HEARD: AtomicI32 = AtomicI32::new(0);
+    static SENDER: AtomicI32 = AtomicI32::new(0);
+
+    extern "C" fn plain(signal: c_int) {
+        HEARD.fetch_add(signal, Ordering::SeqCst);
+    }
+
+    extern "C" fn informed(signal: c_int, info: *mut libc::siginfo_t, _: *mut libc::ucontext_t) {
+        HEARD.fetch_add(signal * 100, Ordering::SeqCst);
+        // SAFETY: the kernel passes a valid record.
+        SENDER.store(unsafe { (*info).si_pid() }, Ordering::SeqCst);
+    }
+
+    #[test]
+    fn a_raised_signal_runs_its_handler_at_once() {
+        let end = run(|| {
+            // SAFETY: the records live for their calls, and the handlers have the types that the flags name.
+            unsafe {
+                let mut action: libc::sigaction = std::mem::zeroed();
+                action.sa_sigaction = plain as *const () as usize;
+                assert_eq!(libc::sigaction(libc::SIGUSR1, &action, std::ptr::null_mut()), 0);
+                assert_eq!(libc::raise(libc::SIGUSR1), 0);
+                assert_eq!(HEARD.load(Ordering::SeqCst), libc::SIGUSR1);
+
+                action.sa_sigaction = informed as *const () as usize;
+                action.sa_flags = libc::SA_SIGINFO;
+                assert_eq!(libc::sigaction(libc::SIGUSR1, &action, std::ptr::null_mut()), 0);
+                assert_eq!(libc::kill(libc::getpid(), libc::SIGUSR1), 0);
+                assert_eq!(HEARD.load(Ordering::SeqCst), 101 * libc::SIGUSR1);
+                assert_eq!(SENDER.load(Ordering::SeqCst), libc::getpid());
+
+                // Ignored by default, ignored on request, and not a signal at all.
+                assert_eq!(libc::raise(libc::SIGCHLD), 0);
+                assert_ne!(libc::signal(libc::SIGTERM, libc::SIG_IGN), libc::SIG_ERR);
+                assert_eq!(libc::raise(libc::SIGTERM), 0);
+                assert_eq!(libc::raise(65), -1);
+            }
+        });
+        assert_eq!(end, End::Returned);
+    }
+
+    #[test]
+    fn a_signal_that_nobody_handles_ends_the_process() {
+        let end = run(|| {
+            // SAFETY: no pointers.
+            unsafe { libc::raise(libc::SIGTERM) };
+            unreachable!("the run is over");
+        });
+        assert_eq!(end, End::Exited(128 + libc::SIGTERM));
+    }
 }
