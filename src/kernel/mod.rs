@@ -29,11 +29,13 @@ on_supported_platforms! {
     pub(crate) mod host;
     pub(crate) mod net;
     pub(crate) mod sched;
+    #[cfg(test)]
+    pub(crate) mod testing;
     pub(crate) mod thread;
     mod world;
 
     pub use thread::{
-        add_host, draw, fail_host, fault, hosts, image, in_kernel, in_simulation, now, prewarm, simulate, spawn_on,
+        add_host, draw, fail_host, fault, hosts, image, in_kernel, in_simulation, now, prewarm, simulate, spawn_on, trap,
     };
     pub(crate) use world::{Cost, Kernel, Step};
 }

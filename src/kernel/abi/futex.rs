@@ -168,7 +168,7 @@ unsafe extern "C" fn syscall(
             Err(e) => c_long::from(fail(e)),
         },
         // SAFETY: the arguments are those that the caller passed, under the contract of the same call.
-        _ => match unsafe { super::process::by_number(n, args) } {
+        _ => match unsafe { super::number::by_number(n, args) } {
             Some(v) => v,
             None => c_long::from(fail(refuse(format!("system call {n}"), Errno::ENOSYS, true))),
         },

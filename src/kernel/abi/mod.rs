@@ -7,6 +7,7 @@
 mod epoll;
 mod file;
 mod futex;
+mod number;
 mod poll;
 mod process;
 mod pthread;

@@ -1,4 +1,4 @@
-//! exit(3), abort(3), getpid(2), uname(2), fork(2), execve(2), posix_spawn(3), and system calls by number.
+//! exit(3), abort(3), getpid(2), uname(2), fork(2), execve(2), posix_spawn(3).
 //!
 //! Ending the process ends the run. New processes are refused: they would run outside the simulation.
 
@@ -6,7 +6,7 @@ use super::raw::{self, next, real};
 use super::{fail, refuse, simulated};
 use crate::kernel::thread::{self, end_run, outside_kernel};
 use crate::kernel::{End, Errno};
-use std::ffi::{c_char, c_int, c_long, c_void};
+use std::ffi::{c_char, c_int, c_void};
 
 /// Defines the ways to end a process: on a simulated thread they end the run, without exit handlers.
 macro_rules! exits {
@@ -196,85 +196,4 @@ execs! {
     execv c"execv" (path: *const c_char, argv: Strings);
     execvp c"execvp" (path: *const c_char, argv: Strings);
     fexecve c"fexecve" (fd: c_int, argv: Strings, envp: Strings);
-}
-
-/// A system call that a simulated thread makes by number: simulated here, passed through, or `None` for a number that is
-/// to be refused.
-///
-/// # Safety
-/// The arguments must satisfy the contract of the call with this number.
-pub(super) unsafe fn by_number(n: c_long, a: [usize; 6]) -> Option<c_long> {
-    /// Calls the function of this crate that has a libc name.
-    macro_rules! forward {
-        ($f:ident($($t:ty),*)) => {{
-            #[allow(unused_mut)]
-            let mut i = 0;
-            // SAFETY: the caller vouches for the arguments; each is passed as the call's own type.
-            let r = unsafe { libc::$f($({ i += 1; a[i - 1] as $t }),*) };
-            let _ = i;
-            Some(r as c_long)
-        }};
-    }
-    match n {
-        libc::SYS_getrandom => forward!(getrandom(*mut c_void, usize, u32)),
-        libc::SYS_clock_gettime => forward!(clock_gettime(c_int, *mut libc::timespec)),
-        libc::SYS_gettimeofday => forward!(gettimeofday(*mut libc::timeval, *mut libc::timezone)),
-        libc::SYS_nanosleep => forward!(nanosleep(*const libc::timespec, *mut libc::timespec)),
-        libc::SYS_sched_yield => forward!(sched_yield()),
-        libc::SYS_gettid => Some(c_long::from(super::pthread::thread_id())),
-        libc::SYS_getpid => forward!(getpid()),
-        libc::SYS_read => forward!(read(c_int, *mut c_void, usize)),
-        libc::SYS_write => forward!(write(c_int, *const c_void, usize)),
-        libc::SYS_close => forward!(close(c_int)),
-        libc::SYS_eventfd2 => forward!(eventfd(u32, c_int)),
-        libc::SYS_epoll_create1 => forward!(epoll_create1(c_int)),
-        libc::SYS_epoll_ctl => forward!(epoll_ctl(c_int, c_int, c_int, *mut libc::epoll_event)),
-        libc::SYS_epoll_wait => forward!(epoll_wait(c_int, *mut libc::epoll_event, c_int, c_int)),
-        libc::SYS_timerfd_create => forward!(timerfd_create(c_int, c_int)),
-        libc::SYS_accept4 => {
-            forward!(accept4(c_int, *mut libc::sockaddr, *mut libc::socklen_t, c_int))
-        }
-        libc::SYS_recvmsg => forward!(recvmsg(c_int, *mut libc::msghdr, c_int)),
-        libc::SYS_sendmsg => forward!(sendmsg(c_int, *const libc::msghdr, c_int)),
-        libc::SYS_statx => forward!(statx(c_int, *const c_char, c_int, u32, *mut libc::statx)),
-        libc::SYS_copy_file_range if super::ours(a[0] as c_int) || super::ours(a[2] as c_int) => {
-            Some(c_long::from(fail(Errno::EINVAL)))
-        }
-        libc::SYS_exit_group | libc::SYS_exit => end_run(End::Exited(a[0] as c_int)),
-        libc::SYS_tgkill if a[2] as c_int == libc::SIGABRT => aborted(),
-        // No barrier command is offered: 0 is the answer to a query on a kernel without any.
-        libc::SYS_membarrier if a[0] == 0 => Some(0),
-        // These concern memory and real files alone.
-        libc::SYS_mmap
-        | libc::SYS_munmap
-        | libc::SYS_mprotect
-        | libc::SYS_madvise
-        | libc::SYS_mremap
-        | libc::SYS_mlock
-        | libc::SYS_munlock
-        | libc::SYS_msync
-        | libc::SYS_memfd_create
-        | libc::SYS_get_mempolicy
-        | libc::SYS_mbind
-        | libc::SYS_openat
-        | libc::SYS_openat2
-        | libc::SYS_renameat2
-        | libc::SYS_getdents64
-        | libc::SYS_fstat
-        | libc::SYS_newfstatat
-        | libc::SYS_faccessat
-        | libc::SYS_faccessat2
-        | libc::SYS_copy_file_range
-        | libc::SYS_fallocate
-        | libc::SYS_fadvise64
-        | libc::SYS_getuid
-        | libc::SYS_geteuid
-        | libc::SYS_getgid
-        | libc::SYS_getegid
-        | libc::SYS_getcwd => {
-            // SAFETY: the caller vouches for the arguments.
-            Some(raw::c_result(unsafe { raw::call6(n, a) }) as c_long)
-        }
-        _ => None,
-    }
 }

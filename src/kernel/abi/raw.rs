@@ -2,8 +2,9 @@
 //! uses while it runs on a simulated thread.
 
 use std::arch::asm;
+use std::cell::Cell;
 use std::ffi::{CStr, c_void};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 
 /// A raw system call. Returns the kernel's value: negative numbers down to -4095 are errors.
 ///
@@ -12,12 +13,44 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 #[inline]
 pub(crate) unsafe fn call6(n: libc::c_long, a: [usize; 6]) -> isize {
     let r: isize;
+    let filter = filter();
+    let before = filter.load(Ordering::Relaxed);
+    filter.store(ALLOW, Ordering::Relaxed);
     // SAFETY: the instruction clobbers rax, rcx and r11 only; the caller vouches for the arguments.
     unsafe {
         asm!("syscall", inlateout("rax") n as isize => r, in("rdi") a[0], in("rsi") a[1], in("rdx") a[2],
             in("r10") a[3], in("r8") a[4], in("r9") a[5], lateout("rcx") _, lateout("r11") _, options(nostack));
     }
+    filter.store(before, Ordering::Relaxed);
     r
+}
+
+const ALLOW: u8 = 0;
+const BLOCK: u8 = 1;
+
+/// What the system is to do with `syscall` instructions outside libc on threads that trap them (`thread/trap.rs`): for the
+/// carrier, and so for every context that it runs.
+#[unsafe(link_section = "squall_keep")]
+static FILTER: AtomicU8 = AtomicU8::new(ALLOW);
+
+thread_local! {
+    /// The same for an OS thread of the simulation, which is not alone in making real calls.
+    static OWN_FILTER: Cell<Option<&'static AtomicU8>> = const { Cell::new(None) };
+}
+
+/// The byte that says whether such calls trap now on the calling thread.
+pub(crate) fn filter() -> &'static AtomicU8 {
+    OWN_FILTER.get().unwrap_or(&FILTER)
+}
+
+/// Gives the calling OS thread a byte of its own, and arms it.
+pub(crate) fn arm_alone() {
+    OWN_FILTER.set(Some(Box::leak(Box::new(AtomicU8::new(BLOCK)))));
+}
+
+/// Lets such calls trap from now on, or no longer.
+pub(crate) fn arm(on: bool) {
+    filter().store(if on { BLOCK } else { ALLOW }, Ordering::Relaxed);
 }
 
 /// Turns a raw result into C's convention: -1 and `errno`.

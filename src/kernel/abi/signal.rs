@@ -191,30 +191,10 @@ unsafe extern "C" fn sigwait(mask: *const sigset_t, out: *mut c_int) -> c_int {
 
 #[cfg(test)]
 mod tests {
-    use crate::kernel::{Config, Domain, End, Oracle, Pick, simulate};
+    use crate::kernel::testing::run;
+    use crate::kernel::{Config, End};
     use std::ffi::c_int;
     use std::sync::atomic::{AtomicI32, Ordering};
-    use std::sync::{Mutex, PoisonError};
-
-    /// Always the first answer.
-    struct First;
-    impl Oracle for First {
-        fn pick(&mut self, _: Pick<'_>) -> usize {
-            0
-        }
-        fn below(&mut self, _: Domain, _: u64) -> u64 {
-            0
-        }
-        fn fill(&mut self, _: Domain, bytes: &mut [u8]) {
-            bytes.fill(1);
-        }
-    }
-
-    fn run(body: fn()) -> End {
-        static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-        let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
-        simulate(Config::default(), Box::new(First), Box::new(body)).0.end
-    }
 
     static HEARD: AtomicI32 = AtomicI32::new(0);
     static SENDER: AtomicI32 = AtomicI32::new(0);
@@ -231,7 +211,7 @@ mod tests {
 
     #[test]
     fn a_raised_signal_runs_its_handler_at_once() {
-        let end = run(|| {
+        let outcome = run(Config::default(), || {
             // SAFETY: the records live for their calls, and the handlers have the types that the flags name.
             unsafe {
                 let mut action: libc::sigaction = std::mem::zeroed();
@@ -254,16 +234,16 @@ mod tests {
                 assert_eq!(libc::raise(65), -1);
             }
         });
-        assert_eq!(end, End::Returned);
+        assert_eq!(outcome.end, End::Returned);
     }
 
     #[test]
     fn a_signal_that_nobody_handles_ends_the_process() {
-        let end = run(|| {
+        let outcome = run(Config::default(), || {
             // SAFETY: no pointers.
             unsafe { libc::raise(libc::SIGTERM) };
             unreachable!("the run is over");
         });
-        assert_eq!(end, End::Exited(128 + libc::SIGTERM));
+        assert_eq!(outcome.end, End::Exited(128 + libc::SIGTERM));
     }
 }

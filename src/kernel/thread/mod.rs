@@ -11,6 +11,7 @@ pub mod fault;
 pub mod image;
 mod keys;
 mod slot;
+pub mod trap;
 
 use super::abi::raw;
 use super::oracle::{Domain, Oracle};
@@ -282,6 +283,7 @@ unsafe extern "C" fn run_context(slot: *mut c_void) -> ! {
 /// # Safety
 /// `slot` must be the caller's slot.
 unsafe fn run_os_thread(slot: *mut Slot) {
+    trap::join();
     // SAFETY: the caller's promise.
     let result = unsafe { run_thread(slot) };
     run_destructors();
@@ -443,6 +445,7 @@ pub fn simulate(
         run_body,
         std::ptr::null_mut(),
     );
+    raw::arm(true);
     switch(CARRIER, 0);
     let m = machine();
     let mut end = m
@@ -475,6 +478,7 @@ pub fn simulate(
         backtrace,
         contexts: m.kernel.sched.peak,
     };
+    raw::arm(false);
     m.abandon_all();
     m.sink = None;
     let oracle = m.kernel.take_oracle();
