@@ -148,6 +148,8 @@ impl Zygote {
                 if !process::die_with_parent(me) {
                     process::exit_now(LOST);
                 }
+                // A fork switches this off. Where the system does not know it, calls past libc reach the real system.
+                kernel::trap::trap_calls(true);
                 // The socket stays open in this copy; the coordinator sees the zygote's end by its process.
                 child::run(self.with, job, again)
             }
