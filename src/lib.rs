@@ -13,5 +13,7 @@ mod sim;
 pub use explore::Selection as Strategy;
 #[doc(hidden)]
 pub use run::private as __private;
-pub use run::{Builder, Error, Failure, Flavor, Isolation, Result, Returned, Settings, Summary, test};
+pub use run::{
+    Builder, Error, Failure, Flavor, Isolation, Result, Returned, Settings, Summary, test,
+};
 pub use sim::{Host, HostOutcome, Sim};

@@ -44,11 +44,6 @@ impl Futexes {
             .find(|w| w.word == word && w.mask & mask != 0)
             .map(|w| w.thread)
     }
-
-    /// Whether anybody waits on `word`.
-    pub(crate) fn any(&self, word: Word) -> bool {
-        self.waiters.iter().any(|w| w.word == word)
-    }
 }
 
 impl Kernel {

@@ -125,11 +125,6 @@ impl Sched {
     pub(crate) fn me_mut(&mut self) -> &mut Thread {
         &mut self.threads[self.current as usize]
     }
-
-    /// Whether any other thread could run now.
-    pub(crate) fn others_runnable(&self) -> bool {
-        self.runnable.len() > 1
-    }
 }
 
 /// Copies a name, cut to fifteen bytes at a character boundary.

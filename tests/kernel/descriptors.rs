@@ -205,3 +205,36 @@ fn epoll_is_level_edge_and_one_shot() {
         }
     });
 }
+
+#[test]
+fn the_path_of_a_unix_socket_exists_until_it_is_unlinked() {
+    use std::os::unix::net::{UnixListener, UnixStream};
+    both(6, || {
+        let path = std::path::Path::new("/tmp/squall-no-such-directory/server.sock");
+        assert!(!path.exists());
+        let listener = UnixListener::bind(path).unwrap();
+        assert!(path.exists());
+        assert_eq!(
+            UnixListener::bind(path).unwrap_err().kind(),
+            std::io::ErrorKind::AddrInUse
+        );
+        let mut client = UnixStream::connect(path).unwrap();
+        let (mut served, _) = listener.accept().unwrap();
+        client.write_all(b"hello").unwrap();
+        let mut five = [0; 5];
+        served.read_exact(&mut five).unwrap();
+        assert_eq!(&five, b"hello");
+        drop(listener);
+        assert!(path.exists(), "closing leaves the name");
+        assert_eq!(
+            UnixStream::connect(path).unwrap_err().kind(),
+            std::io::ErrorKind::ConnectionRefused
+        );
+        std::fs::remove_file(path).unwrap();
+        assert!(!path.exists());
+        assert_eq!(
+            UnixStream::connect(path).unwrap_err().kind(),
+            std::io::ErrorKind::NotFound
+        );
+    });
+}

@@ -21,7 +21,6 @@ mod socket;
 mod stat;
 mod time;
 
-use super::sched::State;
 use super::thread;
 use super::{Cost, Errno, Kernel, Result, Step};
 use std::ffi::c_int;
@@ -114,11 +113,6 @@ impl Kernel {
             let (now, current) = (self.now, self.sched.current);
             self.trace.push(now, current, what);
         }
-    }
-
-    /// Whether some thread is blocked, for calls that must not block the only one that can wake it.
-    pub(crate) fn is_blocked(&self, id: u32) -> bool {
-        matches!(self.sched.threads.get(id as usize), Some(t) if matches!(t.state, State::Blocked { .. }))
     }
 }
 

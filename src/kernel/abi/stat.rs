@@ -1,10 +1,11 @@
-//! fstat(2) and statx(2) of simulated descriptors. Paths and real descriptors pass through.
+//! fstat(2) and statx(2) of simulated descriptors; stat(2), access(2) and unlink(2) of paths that simulated Unix sockets are
+//! bound to, which exist in the kernel alone. Other paths and real descriptors pass through.
 
 use super::raw::real;
-use super::{ret_unit, fail, ours, quick};
+use super::{fail, ours, quick, ret_unit, simulated};
 use crate::kernel::descriptor::Kind;
 use crate::kernel::{Cost, Errno, Result};
-use std::ffi::{c_char, c_int, c_uint};
+use std::ffi::{CStr, c_char, c_int, c_uint};
 
 /// The file type of a simulated descriptor, as `st_mode` has it.
 fn mode(fd: c_int) -> Result<u32> {
@@ -51,6 +52,16 @@ unsafe extern "C" fn statx(
     mask: c_uint,
     out: *mut libc::statx,
 ) -> c_int {
+    if is_socket_path(path) && !out.is_null() {
+        // SAFETY: the caller passes a writable record; all-zero is a valid value.
+        unsafe {
+            *out = std::mem::zeroed();
+            (*out).stx_mask = libc::STATX_TYPE | libc::STATX_MODE | libc::STATX_NLINK;
+            (*out).stx_mode = SOCKET_FILE as u16;
+            (*out).stx_nlink = 1;
+        }
+        return 0;
+    }
     if !ours(directory) {
         return real!(SYS_statx, directory, path, flags, mask, out) as c_int;
     }
@@ -67,4 +78,77 @@ unsafe extern "C" fn statx(
             (*out).stx_blksize = 4096;
         }
     }))
+}
+
+/// The mode of a socket in the file system.
+const SOCKET_FILE: u32 = libc::S_IFSOCK | 0o755;
+
+/// Whether a simulated socket is bound to this path.
+fn is_socket_path(path: *const c_char) -> bool {
+    if path.is_null() || !simulated() {
+        return false;
+    }
+    // SAFETY: the callers pass their own caller's C string.
+    let path = unsafe { CStr::from_ptr(path) }.to_bytes();
+    !path.is_empty() && crate::kernel::thread::with_kernel(|k| k.unix_path_exists(path))
+}
+
+/// Defines the names of stat and lstat.
+macro_rules! stats {
+    ($($name:ident $t:ty, $number:ident;)*) => { $(
+        #[unsafe(no_mangle)]
+        unsafe extern "C" fn $name(path: *const c_char, out: *mut $t) -> c_int {
+            if !is_socket_path(path) {
+                return real!($number, path, out) as c_int;
+            }
+            // SAFETY: the caller passes a writable record; all-zero is a valid value.
+            unsafe {
+                *out = std::mem::zeroed();
+                (*out).st_mode = SOCKET_FILE;
+                (*out).st_nlink = 1;
+                (*out).st_blksize = 4096;
+            }
+            0
+        }
+    )* };
+}
+stats! {
+    stat libc::stat, SYS_stat;
+    stat64 libc::stat64, SYS_stat;
+    lstat libc::stat, SYS_lstat;
+    lstat64 libc::stat64, SYS_lstat;
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn access(path: *const c_char, mode: c_int) -> c_int {
+    if is_socket_path(path) {
+        return 0;
+    }
+    real!(SYS_access, path, mode) as c_int
+}
+
+/// Takes away the name of a simulated socket; false if the path is none.
+fn unlink_socket(path: *const c_char) -> bool {
+    if path.is_null() || !simulated() {
+        return false;
+    }
+    // SAFETY: the callers pass their own caller's C string.
+    let path = unsafe { CStr::from_ptr(path) }.to_bytes();
+    quick("unlink", Cost::CALL, |k| Ok(k.unix_unlink(path))) == Ok(true)
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn unlink(path: *const c_char) -> c_int {
+    if unlink_socket(path) {
+        return 0;
+    }
+    real!(SYS_unlink, path) as c_int
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn unlinkat(directory: c_int, path: *const c_char, flags: c_int) -> c_int {
+    if flags & libc::AT_REMOVEDIR == 0 && unlink_socket(path) {
+        return 0;
+    }
+    real!(SYS_unlinkat, directory, path, flags) as c_int
 }

@@ -154,11 +154,6 @@ impl Objects {
         matches!(self.get(id), Some(Kind::TimerFd(t)) if t.generation() == generation)
     }
 
-    /// Open descriptors, for the audit at the end of a run.
-    pub(crate) fn open_descriptors(&self) -> usize {
-        self.descriptors.iter().flatten().count()
-    }
-
     /// Replaces what an object is (a TCP socket becomes a listener).
     pub(crate) fn replace(&mut self, id: ObjectId, kind: Kind) {
         if let Some(s) = self.slot_mut(id) {
