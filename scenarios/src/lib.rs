@@ -1,1 +1,4 @@
-//! Systems under test.
+//! Systems under test: small services as people write them, one module each, some with a bug planted. The tests beside
+//! them in `tests/` run them under squall.
+
+pub mod stock;

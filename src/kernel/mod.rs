@@ -10,12 +10,11 @@
 mod errno;
 mod oracle;
 mod outcome;
-mod trace;
 
 /// Declares what exists only where the kernel does.
 macro_rules! on_supported_platforms {
     ($($item:item)*) => { $(
-        #[cfg(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu"))]
+        #[cfg(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu", not(squall_portable)))]
         $item
     )* };
 }
@@ -32,6 +31,7 @@ on_supported_platforms! {
     #[cfg(test)]
     pub(crate) mod testing;
     pub(crate) mod thread;
+    mod trace;
     mod world;
 
     pub use thread::{
@@ -40,12 +40,21 @@ on_supported_platforms! {
     pub(crate) use world::{Cost, Kernel, Step};
 }
 
-#[cfg(not(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu")))]
+#[cfg(not(all(
+    target_os = "linux",
+    target_arch = "x86_64",
+    target_env = "gnu",
+    not(squall_portable)
+)))]
 mod elsewhere;
-#[cfg(not(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu")))]
+#[cfg(not(all(
+    target_os = "linux",
+    target_arch = "x86_64",
+    target_env = "gnu",
+    not(squall_portable)
+)))]
 pub use elsewhere::{add_host, draw, fail_host, hosts, in_simulation, now, spawn_on};
 
 pub use errno::{Errno, Result};
 pub use oracle::{Domain, Oracle, Pick};
-pub use outcome::{Config, End, HostInfo, Outcome, Refused, Sink, ThreadReport};
-pub use trace::Event;
+pub use outcome::{Config, End, Event, HostInfo, Outcome, Refused, Sink, ThreadReport};

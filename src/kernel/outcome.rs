@@ -2,7 +2,6 @@
 //! into a verdict.
 
 use super::Errno;
-use super::trace::Event;
 use serde::{Deserialize, Serialize};
 use std::sync::atomic::AtomicU64;
 
@@ -152,4 +151,17 @@ pub struct Outcome {
     pub backtrace: Option<String>,
     /// The most simulated threads that were alive at once.
     pub contexts: u32,
+}
+
+/// One recorded event of a traced run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    /// Virtual nanoseconds since the start of the run.
+    pub at: u64,
+    /// The simulated thread that it happened on.
+    pub thread: u32,
+    /// What happened, such as `read(512) = 14`.
+    pub what: String,
+    /// The digest after this event.
+    pub digest: u64,
 }

@@ -3,18 +3,7 @@
 //! The digest is what makes two runs comparable: each scheduling decision, each call's result and each payload is folded
 //! into 64 bits. The texts are recorded only when a run is explained or audited.
 
-/// One recorded event of a traced run.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Event {
-    /// Virtual nanoseconds since the start of the run.
-    pub at: u64,
-    /// The simulated thread that it happened on.
-    pub thread: u32,
-    /// What happened, such as `read(512) = 14`.
-    pub what: String,
-    /// The digest after this event.
-    pub digest: u64,
-}
+use super::outcome::Event;
 
 /// The running digest and the optional record.
 pub(crate) struct Trace {

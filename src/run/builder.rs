@@ -55,6 +55,7 @@ impl Builder {
         max_time: Duration;
         max_steps: u64;
         flavor: Flavor;
+        keep_failures: bool;
     }
 
     /// See [`Settings::hosts`].

@@ -8,7 +8,12 @@
 //! the first, `zygote` to the second, `child`, `start`, `scribe` to the third; the rest is shared. Only the zygote forks: other threads of libtest's process hold locks.
 
 #![cfg_attr(
-    not(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu")),
+    not(all(
+        target_os = "linux",
+        target_arch = "x86_64",
+        target_env = "gnu",
+        not(squall_portable)
+    )),
     allow(dead_code, reason = "where there is no kernel, a test only says so")
 )]
 
@@ -26,7 +31,7 @@ mod units;
 /// Declares what exists only where the kernel does.
 macro_rules! on_supported_platforms {
     ($($item:item)*) => { $(
-        #[cfg(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu"))]
+        #[cfg(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu", not(squall_portable)))]
         $item
     )* };
 }
@@ -113,7 +118,12 @@ fn unusable(test: &str, why: impl std::fmt::Display) -> Failure {
     }
 }
 
-#[cfg(not(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu")))]
+#[cfg(not(all(
+    target_os = "linux",
+    target_arch = "x86_64",
+    target_env = "gnu",
+    not(squall_portable)
+)))]
 fn execute(origin: &Origin, _: &Settings, _: Box<Body>) -> std::result::Result<Summary, Failure> {
     Err(unusable(
         &origin.test,

@@ -44,6 +44,7 @@ pub struct Settings {
     pub(crate) max_time: Option<Duration>,
     pub(crate) max_steps: Option<u64>,
     pub(crate) flavor: Option<Flavor>,
+    pub(crate) keep_failures: Option<bool>,
 }
 
 macro_rules! setters {
@@ -92,6 +93,9 @@ impl Settings {
         max_steps: u64;
         /// The runtime of an asynchronous body. Default: each seed draws one.
         flavor: Flavor;
+        /// Whether the logs of failing seeds are kept, and kept ones run first. Default true; a test that expects its seeds
+        /// to fail says false.
+        keep_failures: bool;
     }
 
     /// The names of the simulated hosts besides `test`. Default: none.
@@ -196,7 +200,10 @@ impl Resolved {
             digests: env.digests,
             failures: match &env.failures {
                 Some(place) => place.clone(),
-                None => Some(default_failures),
+                None => settings
+                    .keep_failures
+                    .unwrap_or(true)
+                    .then_some(default_failures),
             },
             strategy_from_env: env.strategy.is_some(),
         })
