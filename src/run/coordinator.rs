@@ -6,7 +6,7 @@
 use std::collections::HashSet;
 use std::os::fd::BorrowedFd;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::batches::Batches;
 use super::failure::{Failure, Summary};
@@ -15,6 +15,7 @@ use super::origin::Origin;
 use super::protocol::Job;
 use super::settings::{Isolation, Resolved, Which};
 use super::slot::{Slot, SlotError};
+use super::verify::Found;
 use crate::choice::{Log, LogError};
 use crate::kernel::abi::real::blackbox::Output;
 use crate::kernel::abi::real::interrupt::Listener;
@@ -66,8 +67,12 @@ pub(crate) struct Coordinator<'a> {
     runs: u64,
     failures: u32,
     total: Option<u64>,
+    /// Each seed gets a process of its own after all.
+    apart: bool,
     /// The last seed that passed behind others in its process.
     behind: Option<Behind>,
+    /// Lines to print in the end, since a search may begin anew.
+    pub(crate) digests: Vec<String>,
 }
 
 /// A seed that passed behind others in its process.
@@ -100,9 +105,15 @@ pub(crate) fn run(
         runs: 0,
         failures: 0,
         total: None,
+        apart: false,
         behind: None,
+        digests: Vec::new(),
     };
-    match coordinator.run() {
+    let result = coordinator.run();
+    for line in &coordinator.digests {
+        println!("{line}");
+    }
+    match result {
         Ok(None) => Ok(Summary {
             runs: coordinator.runs,
         }),
@@ -132,18 +143,62 @@ impl Coordinator<'_> {
                 return Ok(Some(failure));
             }
         }
-        let failed = match self.settings.which {
+        let found = match self.settings.which {
             Which::Replay(_) => None,
-            Which::Seed(seed) => self.one_job(seed, 1)?,
+            Which::Seed(seed) => {
+                // In a process of its own, and so for its audit.
+                self.apart = true;
+                let failed = self.one_job(seed, 1)?;
+                self.examine(failed)?
+            }
             Which::Batch(first, last) => {
-                let count = (last - first).saturating_add(1);
-                self.one_job(first, count)?
+                let failed = self.one_job(first, (last - first).saturating_add(1))?;
+                self.examine(failed)?
             }
             Which::Explore { seeds, budget } => {
                 self.total = seeds;
-                self.explore(Batches::new(seeds, budget, slots))?
+                return self.search(seeds, budget);
             }
         };
+        Ok(found.map(|found| found.failure))
+    }
+
+    /// Explores; if seeds turn out to influence each other within a process, once more with a process for each.
+    fn search(
+        &mut self,
+        seeds: Option<u64>,
+        budget: Option<Duration>,
+    ) -> Result<Option<Failure>, Trouble> {
+        let since = Instant::now();
+        let jobs = self.settings.jobs;
+        let failed = self.explore(Batches::new(seeds, budget, jobs))?;
+        let Some(found) = self.examine(failed)? else {
+            return Ok(None);
+        };
+        let Some(company) = found.company.filter(|_| !self.settings.isolation_asked) else {
+            return Ok(Some(found.failure));
+        };
+        self.apart = true;
+        self.runs = 0;
+        self.digests.clear();
+        let left = budget.map(|budget| budget.saturating_sub(since.elapsed()));
+        let failed = self.explore(Batches::new(seeds, left, jobs))?;
+        if let Some(found) = self.examine(failed)? {
+            return Ok(Some(found.failure));
+        }
+        if found.failed {
+            return Ok(Some(found.failure));
+        }
+        eprintln!(
+            "squall: {}: seeds influence each other within a process ({company}), so each had one of its own; with isolation = \
+             \"process\" that is not found out anew each time",
+            self.origin.test
+        );
+        Ok(None)
+    }
+
+    /// What is behind a failure at first sight; where there is none, whether batches can be trusted.
+    fn examine(&mut self, failed: Option<Ended>) -> Result<Option<Found>, Trouble> {
         match failed {
             Some(ended) => self.verify(ended).map(Some),
             None if self.runs == 0 => Err(Trouble::NoSeed),
@@ -153,7 +208,7 @@ impl Coordinator<'_> {
 
     /// Runs the last seed that passed behind others once more, in a process of its own. A difference means that batches are
     /// not to be trusted here, and would show as failures that no seed replays.
-    fn cross_check(&mut self) -> Result<Option<Failure>, Trouble> {
+    fn cross_check(&mut self) -> Result<Option<Found>, Trouble> {
         let Some(behind) = self.behind.take().filter(|_| self.settings.audit > 0) else {
             return Ok(None);
         };
@@ -218,7 +273,7 @@ impl Coordinator<'_> {
     fn job(&self, slot: usize, first: u64, count: u64) -> Job {
         let asked = self.settings.isolation == Isolation::Batch
             || matches!(self.settings.which, Which::Batch(..));
-        let batch = asked && self.slots[slot].unbatched.is_none();
+        let batch = asked && !self.apart && self.slots[slot].unbatched.is_none();
         Job {
             first,
             count,
@@ -242,7 +297,7 @@ impl Coordinator<'_> {
     pub(crate) fn count(&mut self, ended: &Ended) {
         self.runs += ended.passed + u64::from(ended.failed.is_some());
         self.failures += u32::from(ended.failed.is_some());
-        self.tell_digests(ended);
+        self.keep_digests(ended);
         if ended.failed.is_none() && ended.job.batch && ended.passed > 1 {
             self.behind = ended.last.map(|last| Behind {
                 job: ended.job.clone(),

@@ -2,24 +2,25 @@
 //! once they have seen a seed take two courses.
 
 use super::coordinator::{Coordinator, Trouble};
-use super::failure::Failure;
+use super::frames;
 use super::protocol::{Explain, Job, RunReport};
 use super::verdict::{Difference, Verdict};
-use super::verify::{Setting, behind, explain, leak_remarks, trace_of};
+use super::verify::{Found, Setting, behind, explain, leak_remarks, trace_of};
 use crate::kernel::Event;
 
 /// How often a seed is traced alone in search of the event that differs.
 const ATTEMPTS: usize = 4;
 
 impl Coordinator<'_> {
-    /// A seed of a job that came to two outcomes.
+    /// A seed of a job that came to two outcomes, of which one was a failure if `failed`.
     pub(super) fn nondeterministic(
         &mut self,
         job: &Job,
         seed: u64,
         steps: u64,
         outcomes: [String; 2],
-    ) -> Result<Failure, Trouble> {
+        failed: bool,
+    ) -> Result<Found, Trouble> {
         let mut difference = Difference {
             outcomes,
             events: None,
@@ -28,12 +29,14 @@ impl Coordinator<'_> {
         };
         let mut variables = format!("{} SQUALL_AUDIT=100", self.seed_variables(seed));
         let mut last = None;
+        let mut company = job.batch;
         for attempt in 0..ATTEMPTS {
             let report = self.explained(explain(seed, 1, trace_of(steps)))?;
             let before = last.replace(report);
             let Some((before, now)) = before.as_ref().zip(last.as_ref()) else {
                 continue;
             };
+            company &= before.digest == now.digest && before.verdict == now.verdict;
             if let Some((common, events)) = first_difference(before, now) {
                 difference.events = Some(events);
                 difference.common = common;
@@ -45,7 +48,7 @@ impl Coordinator<'_> {
                 break;
             }
         }
-        if difference.events.is_none() && job.batch {
+        if company {
             // Alone it is always the same; in the company that it was in, twice in a row, it may not be.
             let twice = Explain {
                 twice: true,
@@ -68,6 +71,7 @@ impl Coordinator<'_> {
         }
         let mut report = last.expect("squall bug: no traced run");
         report.trace = None;
+        let company = company.then(|| in_a_word(&difference));
         report.verdict = Verdict::Nondeterministic(difference);
         let remark = "something that the seed does not decide reached the program; docs/determinism.md lists what can";
         let setting = Setting {
@@ -76,7 +80,12 @@ impl Coordinator<'_> {
             log: None,
             path: None,
         };
-        Ok(self.failure(report, setting))
+        let failure = self.failure(report, setting);
+        Ok(Found {
+            failure,
+            company,
+            failed,
+        })
     }
 
     /// A seed that passes, but takes another course behind others in its process than alone. `job` is the one in which it
@@ -87,7 +96,7 @@ impl Coordinator<'_> {
         seed: u64,
         steps: u64,
         digests: [u64; 2],
-    ) -> Result<Failure, Trouble> {
+    ) -> Result<Found, Trouble> {
         let [there, alone] = digests;
         let first = job.first;
         let outcomes = [
@@ -114,6 +123,7 @@ impl Coordinator<'_> {
             };
         }
         report.trace = None;
+        let company = Some(in_a_word(&difference));
         report.verdict = Verdict::Drift { first, difference };
         let setting = Setting {
             remarks: leak_remarks(),
@@ -121,7 +131,12 @@ impl Coordinator<'_> {
             log: None,
             path: None,
         };
-        Ok(self.failure(report, setting))
+        let failure = self.failure(report, setting);
+        Ok(Found {
+            failure,
+            company,
+            failed: false,
+        })
     }
 
     /// Where the program is at an event of a run; or, if no run gets so far any more, at the one before.
@@ -157,4 +172,18 @@ fn first_difference(one: &RunReport, other: &RunReport) -> Option<(u64, [Option<
         common as u64,
         [a.get(common).cloned(), b.get(common).cloned()],
     ))
+}
+
+/// The first event that differs, and where it is.
+fn in_a_word(difference: &Difference) -> String {
+    let events = difference.events.iter().flatten().flatten();
+    let what: Vec<&str> = events.map(|event| event.what.as_str()).collect();
+    let what = match what.as_slice() {
+        [] => "the event that differs is unknown".to_owned(),
+        what => format!("first {}", what.join(" against ")),
+    };
+    match difference.backtrace.as_deref().and_then(frames::place) {
+        Some(place) => format!("{what}, at {place}"),
+        None => what,
+    }
 }

@@ -112,6 +112,18 @@ pub(crate) fn trim(backtrace: &str) -> String {
     out.trim_end().to_owned()
 }
 
+/// Where a backtrace was taken: its first place outside std, or, without one, its first function.
+pub(crate) fn place(backtrace: &str) -> Option<String> {
+    let trimmed = trim(backtrace);
+    let places = trimmed
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("at "));
+    let own = places.clone().find(|at| !at.starts_with("library/"));
+    own.or(places.clone().next())
+        .or(trimmed.lines().next())
+        .map(str::to_owned)
+}
+
 /// A place in std without the compiler's own directory.
 fn shorten(at: &str) -> &str {
     at.strip_prefix("/rustc/")

@@ -209,16 +209,16 @@ impl Coordinator<'_> {
         }
     }
 
-    pub(crate) fn tell_digests(&self, ended: &Ended) {
+    pub(crate) fn keep_digests(&mut self, ended: &Ended) {
         if !self.settings.digests {
             return;
         }
         for (seed, digest, again) in &ended.digests {
             if !again {
-                println!(
+                self.digests.push(format!(
                     "squall: {} seed {seed:#x} digest {digest:016x}",
                     self.origin.test
-                );
+                ));
             }
         }
     }

@@ -273,14 +273,7 @@ pub(crate) fn refusal(call: &Refused) -> String {
 
 /// Where a refused call was made, in a word.
 pub(crate) fn refusal_site(call: &Refused) -> String {
-    let trimmed = frames::trim(&call.backtrace);
-    let lines = trimmed.lines();
-    let mut places = lines.filter_map(|line| line.trim().strip_prefix("at "));
-    let own = places.clone().find(|at| !at.starts_with("library/"));
-    own.or(places.next())
-        .or(trimmed.lines().next())
-        .unwrap_or("an unknown place")
-        .to_owned()
+    frames::place(&call.backtrace).unwrap_or_else(|| "an unknown place".to_owned())
 }
 
 fn events(page: &mut Page, trace: Option<&[Event]>) {

@@ -11,7 +11,8 @@ use crate::explore::Selection;
 /// How runs are kept apart.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Isolation {
-    /// Many seeds in one process, whose statics are put back between runs; where that is not possible, as `Process`.
+    /// Many seeds in one process, whose statics are put back between runs. Where that is not possible, or turns out not to
+    /// be enough, and nobody asked for it by name: as `Process`.
     #[default]
     Batch,
     /// A process for each seed.
@@ -130,6 +131,8 @@ pub(crate) struct Resolved {
     pub(crate) which: Which,
     pub(crate) strategy: Selection,
     pub(crate) isolation: Isolation,
+    /// Whether somebody asked for it, rather than leaving it to what works.
+    pub(crate) isolation_asked: bool,
     pub(crate) jobs: u32,
     pub(crate) audit: u32,
     pub(crate) watchdog: Duration,
@@ -183,6 +186,7 @@ impl Resolved {
             which,
             strategy: env.strategy.or(settings.strategy).unwrap_or_default(),
             isolation: env.isolation.or(settings.isolation).unwrap_or_default(),
+            isolation_asked: env.isolation.or(settings.isolation).is_some(),
             jobs: env.jobs.or(settings.jobs).unwrap_or(1),
             audit: env.audit.or(settings.audit).unwrap_or(5),
             watchdog: env

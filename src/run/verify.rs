@@ -13,6 +13,25 @@ use crate::choice::{Header, Log};
 /// Runs longer than so many kernel entries are not traced: the text of their events would not fit the memory.
 const TRACED: u64 = 1_000_000;
 
+/// A failure, and whether it takes the company of other seeds in one process.
+pub(crate) struct Found {
+    pub(crate) failure: Failure,
+    /// In a word what happened there; `None` for a failure that the seed shows alone.
+    pub(crate) company: Option<String>,
+    /// Whether a run failed, rather than pass in another way.
+    pub(crate) failed: bool,
+}
+
+impl Found {
+    pub(super) fn alone(failure: Failure) -> Self {
+        Found {
+            failure,
+            company: None,
+            failed: true,
+        }
+    }
+}
+
 /// What a report says besides the run itself.
 pub(super) struct Setting {
     pub(super) remarks: Vec<String>,
@@ -25,31 +44,37 @@ pub(super) struct Setting {
 
 impl Coordinator<'_> {
     /// Runs a seed that failed once more, alone, and reports it.
-    pub(crate) fn verify(&mut self, ended: Ended) -> Result<Failure, Trouble> {
+    pub(crate) fn verify(&mut self, ended: Ended) -> Result<Found, Trouble> {
         let failed = ended.failed.expect("squall bug: a failure without one");
         let Failed { seed, how, steps } = failed;
         let there = match how {
             How::Mismatch(digests) => {
                 let outcomes = digests.map(|digest| format!("passed with digest {digest:016x}"));
-                return self.nondeterministic(&ended.job, seed, steps, outcomes);
+                return self.nondeterministic(&ended.job, seed, steps, outcomes, false);
             }
             How::Run(report) => report,
         };
         let report = self.explained(explain(seed, 1, trace_of(steps)))?;
         if report.verdict.signature() == there.verdict.signature() {
-            return self.confirmed(report);
+            return Ok(Found::alone(self.confirmed(report)?));
         }
         // It had the process to itself and still fails otherwise now.
         if !ended.job.batch || ended.job.first == seed {
             let outcomes = [there.verdict.headline(), report.verdict.headline()];
-            return self.nondeterministic(&ended.job, seed, steps, outcomes);
+            return self.nondeterministic(&ended.job, seed, steps, outcomes, true);
         }
         let again = self.explained(behind(&ended.job, seed, trace_of(steps)))?;
         if again.seed == seed && again.verdict.signature() == there.verdict.signature() {
-            return self.leaked(ended.job.first, again);
+            let word = again.verdict.headline();
+            let failure = self.leaked(ended.job.first, again)?;
+            return Ok(Found {
+                failure,
+                company: Some(word),
+                failed: true,
+            });
         }
         let outcomes = [there.verdict.headline(), report.verdict.headline()];
-        self.nondeterministic(&ended.job, seed, steps, outcomes)
+        self.nondeterministic(&ended.job, seed, steps, outcomes, true)
     }
 
     /// The report of a job's last run.

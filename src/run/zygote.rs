@@ -118,7 +118,7 @@ impl Zygote {
     /// Runs a job; returns the wait status of the first child that did not end well, or 0.
     fn run(&mut self, job: &Job) -> io::Result<i32> {
         self.with.black_box.begin_job();
-        if job.batch || job.count == 1 {
+        if job.batch || job.explain.is_some() {
             return self.fork(job, false);
         }
         for seed in job.first..=job.first + (job.count - 1) {
