@@ -1,4 +1,38 @@
 //! Squall: deterministic concurrency testing for async Rust.
+//!
+//! A test runs the user's unchanged program, with stock tokio and whatever is built on it, on a deterministic kernel inside
+//! the test process: virtual time, a seeded scheduler, a simulated network. It runs under many seeds, and a failure is one
+//! seed that replays exactly.
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! # // A doctest is no libtest test; the attribute itself is shown in its own documentation.
+//! # fn main() {
+//! // As a test: #[squall::test] async fn a_day_passes_at_once() { .. }
+//! let held = squall::Builder::new().seeds(20).run(|sim: squall::Sim| async move {
+//!     sim.host("clock", || async {
+//!         let listener = tokio::net::TcpListener::bind("0.0.0.0:37").await?;
+//!         loop {
+//!             let (_socket, _from) = listener.accept().await?;
+//!         }
+//!         #[allow(unreachable_code)]
+//!         std::io::Result::Ok(())
+//!     });
+//!     tokio::time::sleep(Duration::from_secs(3600)).await;
+//!     tokio::net::TcpStream::connect("clock:37").await.map(|_| ())
+//! });
+//! assert!(held.is_ok());
+//! # }
+//! ```
+//!
+//! - [`macro@test`] is the attribute, [`Builder`] the same without it; [`Settings`] lists what can be set.
+//! - [`Sim`] is the simulated world as the test's body sees it: hosts, virtual time.
+//! - `docs/contract.md` in the repository has the environment variables, verdicts and what scripts may rely on;
+//!   `docs/determinism.md` says what follows from the seed and what does not.
+//!
+//! The kernel runs on x86-64 Linux with glibc. Elsewhere this crate compiles, and a test says that the platform needs the
+//! portable engine.
 
 #[doc(hidden)]
 pub mod kernel;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// How many tests are in this file.
-pub const COUNT: usize = 7;
+pub const COUNT: usize = 8;
 
 #[squall::test]
 fn threads_and_locks() {
@@ -169,4 +169,18 @@ async fn clocks_and_entropy() {
     let start = tokio::time::Instant::now();
     tokio::time::sleep(wait).await;
     println!("{:?} {:?}", start.elapsed(), std::time::SystemTime::now());
+}
+
+#[squall::test]
+fn the_time_stamp_counter() {
+    // SAFETY: every x86-64 processor has the instruction.
+    let read = || unsafe { std::arch::x86_64::_rdtsc() };
+    let start = read();
+    std::thread::sleep(Duration::from_secs(3600));
+    let passed = read() - start;
+    assert!(
+        (3_600_000_000_000..3_601_000_000_000).contains(&passed),
+        "{passed} ns"
+    );
+    println!("{passed}");
 }

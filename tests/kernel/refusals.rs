@@ -63,3 +63,24 @@ fn outside_a_simulation_everything_is_real() {
     assert!(start.elapsed() >= std::time::Duration::from_millis(2));
     std::net::TcpListener::bind("127.0.0.1:0").unwrap();
 }
+
+#[test]
+fn timers_that_send_signals_are_refused() {
+    let (result, outcome) = run_with(Config::default(), 1, || {
+        let errno = || std::io::Error::last_os_error().raw_os_error().unwrap();
+        // SAFETY: the records are readable or writable locals; null is allowed where it is passed.
+        unsafe {
+            let mut timer: libc::timer_t = std::mem::zeroed();
+            assert_eq!(
+                libc::timer_create(libc::CLOCK_MONOTONIC, std::ptr::null_mut(), &mut timer),
+                -1
+            );
+            assert_eq!(errno(), libc::ENOSYS);
+            let ts: libc::timespec = std::mem::zeroed();
+            assert_eq!(libc::clock_settime(libc::CLOCK_REALTIME, &ts), -1);
+            assert_eq!(errno(), libc::EPERM);
+        }
+    });
+    result.unwrap().unwrap();
+    assert_eq!(outcome.refused.len(), 2);
+}

@@ -5,17 +5,30 @@ use super::{CARRIER, in_simulation, machine, simulated, with_kernel};
 use crate::kernel::Cost;
 use crate::kernel::abi::raw;
 use std::ffi::c_void;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 const PR_SET_TSC: usize = 26;
 const PR_TSC_ENABLE: usize = 1;
 const PR_TSC_SIGSEGV: usize = 2;
 
+/// Whether new OS threads of the simulation are to fault too.
+#[unsafe(link_section = "squall_keep")]
+static ON: AtomicBool = AtomicBool::new(false);
+
 /// Lets `rdtsc` fault on the calling kernel thread (or no longer), so that [`answer_tsc`] can answer it. Returns whether
 /// the system allows it.
 pub fn trap_tsc(on: bool) -> bool {
+    ON.store(on, Ordering::Relaxed);
     let mode = if on { PR_TSC_SIGSEGV } else { PR_TSC_ENABLE };
     // SAFETY: this prctl takes two numbers and changes nothing but how rdtsc behaves on this thread.
     unsafe { raw::call6(libc::SYS_prctl, [PR_SET_TSC, mode, 0, 0, 0, 0]) == 0 }
+}
+
+/// The calling OS thread joins the simulation: its reads fault if the carrier's do.
+pub(super) fn join() {
+    if ON.load(Ordering::Relaxed) {
+        trap_tsc(true);
+    }
 }
 
 /// In a handler of `SIGSEGV`: if the faulting instruction is `rdtsc` or `rdtscp`, answers it and returns true; the handler

@@ -284,6 +284,7 @@ unsafe extern "C" fn run_context(slot: *mut c_void) -> ! {
 /// `slot` must be the caller's slot.
 unsafe fn run_os_thread(slot: *mut Slot) {
     trap::join();
+        fault::join();
     // SAFETY: the caller's promise.
     let result = unsafe { run_thread(slot) };
     run_destructors();

@@ -17,6 +17,8 @@ pub(super) const STACK: usize = 2 << 20;
 const GUARD: usize = 64 << 10;
 /// The stack on which a slot's kernel thread waits for ever.
 const PARKING: usize = 16 << 10;
+/// The stack for signal handlers of an OS thread.
+const HANDLERS: usize = 64 << 10;
 
 /// The signature of a thread's start routine.
 pub(crate) type Start = extern "C" fn(*mut c_void) -> *mut c_void;
@@ -124,7 +126,7 @@ extern "C" fn birth(slot: *mut c_void) -> *mut c_void {
     // SAFETY: the creator waits for `born` and does not touch the slot meanwhile; the slot lives for ever.
     unsafe {
         let s = &mut *slot;
-        block_signals();
+        block_signals(s.os);
         s.handle = libc::pthread_self() as usize;
         let (tls, size) = tls_block();
         s.tls = tls;
@@ -157,14 +159,35 @@ unsafe extern "C" fn park(slot: *mut c_void) -> ! {
     }
 }
 
-fn block_signals() {
-    // SAFETY: the set is initialised by sigfillset before it is used.
+/// Blocks the signals that come from outside. An OS thread that will run simulated code keeps those that its own
+/// instructions raise, and gets a stack for their handlers.
+fn block_signals(os: bool) {
+    // SAFETY: the set is initialised by sigfillset before it is used; the stack is a fresh mapping that is never unmapped.
     unsafe {
-        let mut all: libc::sigset_t = std::mem::zeroed();
-        libc::sigfillset(&mut all);
+        let mut set: libc::sigset_t = std::mem::zeroed();
+        libc::sigfillset(&mut set);
+        if os {
+            for signal in [
+                libc::SIGSEGV,
+                libc::SIGBUS,
+                libc::SIGILL,
+                libc::SIGFPE,
+                libc::SIGSYS,
+                libc::SIGTRAP,
+                libc::SIGABRT,
+            ] {
+                libc::sigdelset(&mut set, signal);
+            }
+            let stack = libc::stack_t {
+                ss_sp: map(HANDLERS) as *mut c_void,
+                ss_flags: 0,
+                ss_size: HANDLERS,
+            };
+            raw::call6(libc::SYS_sigaltstack, [&raw const stack as usize, 0, 0, 0, 0, 0]);
+        }
         raw::call6(
             libc::SYS_rt_sigprocmask,
-            [libc::SIG_SETMASK as usize, &raw const all as usize, 0, 8, 0, 0],
+            [libc::SIG_SETMASK as usize, &raw const set as usize, 0, 8, 0, 0],
         );
     }
 }
