@@ -121,13 +121,12 @@ fn endless() -> (Child, BTreeSet<u32>) {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    loop {
-        let below = descendants(process.id());
-        if below.len() >= 4 {
-            return (process, below);
-        }
+    let mut below = BTreeSet::new();
+    while below.len() < 4 {
         std::thread::sleep(Duration::from_millis(5));
+        below = descendants(process.id());
     }
+    (process, below)
 }
 
 fn signal(name: &str, pid: u32) {
