@@ -77,6 +77,10 @@ pub(super) unsafe fn by_number(n: c_long, a: [usize; 6]) -> Option<c_long> {
         // No barrier command is offered: 0 is the answer to a query on a kernel without any.
         libc::SYS_membarrier if a[0] == 0 => Some(0),
 
+        // Programs probe for it and do without: answered as by a system older than the call. A report of each probe
+        // would only take time.
+        libc::SYS_pidfd_open => Some(c_long::from(fail(Errno::ENOSYS))),
+
         libc::SYS_epoll_create1 => forward!(epoll_create1(c_int)),
         libc::SYS_epoll_ctl => forward!(epoll_ctl(c_int, c_int, c_int, *mut libc::epoll_event)),
         libc::SYS_epoll_wait => forward!(epoll_wait(c_int, *mut libc::epoll_event, c_int, c_int)),

@@ -12,16 +12,27 @@ use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 /// As the man page of the call says; pointers among the arguments must be valid for it.
 #[inline]
 pub(crate) unsafe fn call6(n: libc::c_long, a: [usize; 6]) -> isize {
-    let r: isize;
     let filter = filter();
     let before = filter.load(Ordering::Relaxed);
     filter.store(ALLOW, Ordering::Relaxed);
+    // SAFETY: the caller's promise.
+    let r = unsafe { call6_unfiltered(n, a) };
+    filter.store(before, Ordering::Relaxed);
+    r
+}
+
+/// As [`call6`], for a kernel thread that never traps calls: it leaves the filter alone, which another thread may be using.
+///
+/// # Safety
+/// As [`call6`].
+#[inline]
+pub(crate) unsafe fn call6_unfiltered(n: libc::c_long, a: [usize; 6]) -> isize {
+    let r: isize;
     // SAFETY: the instruction clobbers rax, rcx and r11 only; the caller vouches for the arguments.
     unsafe {
         asm!("syscall", inlateout("rax") n as isize => r, in("rdi") a[0], in("rsi") a[1], in("rdx") a[2],
             in("r10") a[3], in("r8") a[4], in("r9") a[5], lateout("rcx") _, lateout("r11") _, options(nostack));
     }
-    filter.store(before, Ordering::Relaxed);
     r
 }
 
@@ -34,7 +45,7 @@ const BLOCK: u8 = 1;
 static FILTER: AtomicU8 = AtomicU8::new(ALLOW);
 
 thread_local! {
-    /// The same for an OS thread of the simulation, which is not alone in making real calls.
+    /// The same for an OS thread of the simulation.
     static OWN_FILTER: Cell<Option<&'static AtomicU8>> = const { Cell::new(None) };
 }
 
@@ -43,9 +54,9 @@ pub(crate) fn filter() -> &'static AtomicU8 {
     OWN_FILTER.get().unwrap_or(&FILTER)
 }
 
-/// Gives the calling OS thread a byte of its own, and arms it.
-pub(crate) fn arm_alone() {
-    OWN_FILTER.set(Some(Box::leak(Box::new(AtomicU8::new(BLOCK)))));
+/// Gives the calling OS thread a byte of its own.
+pub(crate) fn filter_alone() {
+    OWN_FILTER.set(Some(Box::leak(Box::new(AtomicU8::new(ALLOW)))));
 }
 
 /// Lets such calls trap from now on, or no longer.

@@ -132,6 +132,7 @@ extern "C" fn birth(slot: *mut c_void) -> *mut c_void {
         s.tls = tls;
         s.image = std::slice::from_raw_parts(tls as *const u8, size).into();
         if s.os {
+            raw::filter_alone();
             s.born.store(1, Ordering::Release);
             raw::futex_wake(&s.born);
             s.baton.wait();
@@ -148,14 +149,17 @@ extern "C" fn birth(slot: *mut c_void) -> *mut c_void {
 /// The rest of a slot's kernel thread's life: say that the stack is free, then wait for ever.
 unsafe extern "C" fn park(slot: *mut c_void) -> ! {
     let never = AtomicU32::new(0);
+    let futex = |word: &AtomicU32, op: libc::c_int, value: usize| {
+        let args = [word.as_ptr() as usize, (op | libc::FUTEX_PRIVATE_FLAG) as usize, value, 0, 0, 0];
+        // SAFETY: the word is live for the whole call; a null timeout means no limit. The carrier may be running by now.
+        unsafe { raw::call6_unfiltered(libc::SYS_futex, args) }
+    };
     // SAFETY: the slot lives for ever; `born` is the only field touched from here, and atomically.
-    unsafe {
-        let born = &(*slot.cast::<Slot>()).born;
-        born.store(1, Ordering::Release);
-        raw::futex_wake(born);
-    }
+    let born = unsafe { &(*slot.cast::<Slot>()).born };
+    born.store(1, Ordering::Release);
+    futex(born, libc::FUTEX_WAKE, 1);
     loop {
-        raw::futex_wait(&never, 0);
+        futex(&never, libc::FUTEX_WAIT, 0);
     }
 }
 
@@ -183,9 +187,9 @@ fn block_signals(os: bool) {
                 ss_flags: 0,
                 ss_size: HANDLERS,
             };
-            raw::call6(libc::SYS_sigaltstack, [&raw const stack as usize, 0, 0, 0, 0, 0]);
+            raw::call6_unfiltered(libc::SYS_sigaltstack, [&raw const stack as usize, 0, 0, 0, 0, 0]);
         }
-        raw::call6(
+        raw::call6_unfiltered(
             libc::SYS_rt_sigprocmask,
             [libc::SIG_SETMASK as usize, &raw const set as usize, 0, 8, 0, 0],
         );

@@ -57,8 +57,8 @@ pub fn trap_calls(on: bool) -> bool {
 /// The calling OS thread joins the simulation: it traps calls if the carrier does.
 pub(super) fn join() {
     if ON.load(Ordering::Relaxed) {
-        raw::arm_alone();
         trap_calls(true);
+        raw::arm(true);
     }
 }
 
