@@ -134,6 +134,14 @@ async fn talk(connection: u32, stream: TcpStream, interests: Interests) -> std::
     tokio::select! { done = reader => done, done = writer => done }
 }
 
+/// Waits until the server knows of all that `client` has sent so far; `flush` only says that it is on its way.
+async fn settle(client: &Client) {
+    let inbox = client.new_inbox();
+    let mut echo = client.subscribe(inbox.clone()).await.unwrap();
+    client.publish(inbox, "".into()).await.unwrap();
+    echo.next().await.unwrap();
+}
+
 async fn connect(address: SocketAddr) -> Client {
     async_nats::connect(format!("nats://{address}"))
         .await
@@ -156,7 +164,7 @@ async fn subjects_wildcards_and_queue_groups() {
             .await
             .unwrap(),
     ];
-    listener.flush().await.unwrap();
+    settle(&listener).await;
 
     for n in 0..6 {
         let state = if n % 2 == 0 { "paid" } else { "open" };
@@ -184,7 +192,7 @@ async fn requests_are_answered_or_time_out() {
     let (address, _server) = nats_server().await;
     let service = connect(address).await;
     let mut questions = service.subscribe("square").await.unwrap();
-    service.flush().await.unwrap();
+    settle(&service).await;
     tokio::spawn(async move {
         while let Some(question) = questions.next().await {
             let service = service.clone();

@@ -3,6 +3,7 @@ use crate::support::{Stopwatch, listen, ms};
 use futures::{SinkExt, StreamExt};
 use std::net::SocketAddr;
 use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::broadcast;
 use tokio::task::JoinSet;
@@ -42,6 +43,9 @@ async fn chat_room(patience: Duration) -> SocketAddr {
                             Err(_) if silent => {
                                 let reason = CloseFrame { code: CloseCode::Policy, reason: "too quiet".into() };
                                 let _ = guest.close(Some(reason)).await;
+                                // Hanging up on what is still on its way would reset the connection, and the
+                                // guest might never read the reason.
+                                while let Ok(Some(Ok(_))) = timeout(patience, guest.next()).await {}
                                 return;
                             }
                             Err(_) => {
@@ -173,12 +177,10 @@ async fn large_messages_are_fragmented_and_wrong_handshakes_fail() {
         // The client, having said its farewell, waits for the server to hang up.
         drop(socket);
         let (mut stream, _) = listener.accept().await.unwrap();
-        tokio::io::AsyncWriteExt::write_all(
-            &mut stream,
-            b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n",
-        )
-        .await
-        .unwrap();
+        // Not a word of WebSocket; then wait for the client to turn away.
+        let refusal = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n";
+        stream.write_all(refusal).await.unwrap();
+        stream.read_to_end(&mut Vec::new()).await.unwrap();
     });
     let mut socket = connect(address).await;
     for size in [0usize, 125, 126, 65_536, 300_000] {
