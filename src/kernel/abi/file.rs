@@ -59,30 +59,22 @@ impl Kernel {
         }
     }
 
-    fn timeouts(&self, id: ObjectId) -> (Option<u64>, Option<u64>) {
-        match self.objects.get(id) {
-            Some(Kind::Tcp(_) | Kind::Listener(_) | Kind::Udp(_) | Kind::Unix(_)) => self.socket_timeouts(id),
-            _ => (None, None),
-        }
-    }
-
     /// Whether a blocking write goes on until everything is written.
     fn writes_all(&self, id: ObjectId) -> bool {
-        matches!(self.objects.get(id), Some(Kind::PipeWriter(_) | Kind::Tcp(_) | Kind::Unix(_)))
+        matches!(self.objects.get(id), Some(Kind::PipeWriter(_)))
     }
 }
 
 /// Reads into a list of buffers.
 pub(super) fn read_into(name: &'static str, fd: c_int, parts: &mut [&mut [u8]]) -> Result<usize> {
-    let mut until = None;
+    if super::socket::is_socket(fd) {
+        return super::socket::read_parts(name, fd, parts);
+    }
     sys(name, Cost::CALL, |k| {
         let id = match k.object(fd) {
             Ok(id) => id,
             Err(e) => return Step::Done(Err(e)),
         };
-        if until.is_none() {
-            until = k.timeouts(id).0.map(|ns| k.now.saturating_add(ns));
-        }
         let mut total = 0;
         let mut failure = None;
         for part in parts.iter_mut() {
@@ -107,13 +99,15 @@ pub(super) fn read_into(name: &'static str, fd: c_int, parts: &mut [&mut [u8]]) 
             Some(e) if total == 0 => Err(e),
             _ => Ok(total),
         };
-        k.or_block(id, false, until, attempt)
+        k.or_block(id, false, None, attempt)
     })
 }
 
 /// Writes a list of buffers.
 pub(super) fn write_from(name: &'static str, fd: c_int, parts: &[&[u8]]) -> Result<usize> {
-    let mut until = None;
+    if super::socket::is_socket(fd) {
+        return super::socket::write_parts(name, fd, parts);
+    }
     let mut total = 0usize;
     let whole: usize = parts.iter().map(|p| p.len()).sum();
     sys(name, Cost::CALL, |k| {
@@ -121,9 +115,6 @@ pub(super) fn write_from(name: &'static str, fd: c_int, parts: &[&[u8]]) -> Resu
             Ok(id) => id,
             Err(e) => return Step::Done(Err(e)),
         };
-        if until.is_none() {
-            until = k.timeouts(id).1.map(|ns| k.now.saturating_add(ns));
-        }
         let mut failure = None;
         let mut skip = total;
         for part in parts {
@@ -155,7 +146,7 @@ pub(super) fn write_from(name: &'static str, fd: c_int, parts: &[&[u8]]) -> Resu
             }
             _ => Ok(total),
         };
-        match k.or_block(id, false, until, attempt) {
+        match k.or_block(id, false, None, attempt) {
             Step::Done(Err(Errno::EAGAIN)) if total > 0 => Step::Done(Ok(total)),
             other => other,
         }
@@ -436,7 +427,7 @@ unsafe extern "C" fn ioctl(fd: c_int, request: c_ulong, arg: *mut c_int) -> c_in
             libc::FIONCLEX => k.set_close_on_exec(fd, false),
             libc::FIONREAD => {
                 let n = match k.objects.get(id) {
-                    Some(Kind::PipeReader(p)) => p.waiting(),
+                    Some(Kind::PipeReader(_) | Kind::PipeWriter(_)) => k.pipe_waiting(id),
                     Some(Kind::Tcp(_) | Kind::Listener(_) | Kind::Udp(_) | Kind::Unix(_)) => k.socket_waiting(id)?,
                     _ => return Err(Errno::ENOTTY),
                 };

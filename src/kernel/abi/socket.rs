@@ -6,14 +6,23 @@ mod message;
 mod options;
 mod transfer;
 
+pub(super) use transfer::{read_parts, write_parts};
+
 use super::raw::real;
 use super::{ours, quick, refuse, ret_int, ret_unit, simulated, sys};
 use crate::kernel::descriptor::ObjectId;
 use crate::kernel::net::address::{Address, Family, Style};
 use crate::kernel::sched::{On, Wait};
+use crate::kernel::thread;
 use crate::kernel::{Cost, Errno, Kernel, Result, Step};
 use libc::{sockaddr, socklen_t};
 use std::ffi::c_int;
+
+/// Whether a descriptor is a simulated socket.
+#[inline]
+pub(super) fn is_socket(fd: c_int) -> bool {
+    thread::with_kernel(|k| k.object(fd).is_ok_and(|id| k.is_socket(id).is_ok()))
+}
 
 /// The family and the style of a request, or the refusal.
 fn decode(domain: c_int, kind: c_int, protocol: c_int) -> Result<(Family, Style)> {

@@ -11,6 +11,7 @@
 pub(crate) mod buffer;
 pub(crate) mod epoll;
 pub(crate) mod eventfd;
+pub(crate) mod listener;
 pub(crate) mod pipe;
 pub(crate) mod tcp;
 pub(crate) mod timerfd;
@@ -21,8 +22,9 @@ use super::sched::{Resume, Wait};
 use super::{Errno, Kernel, Result, Step};
 use epoll::Epoll;
 use eventfd::EventFd;
+use listener::Listener;
 use pipe::{PipeReader, PipeWriter};
-use tcp::{Listener, Tcp};
+use tcp::Tcp;
 use timerfd::TimerFd;
 use udp::Udp;
 use unix::Unix;

@@ -22,6 +22,8 @@ pub(crate) struct PipeReader {
 #[derive(Debug)]
 pub(crate) struct PipeWriter {
     reader: Option<ObjectId>,
+    /// Bytes that were unread when the last reader went.
+    lost: usize,
 }
 
 impl PipeReader {
@@ -36,13 +38,18 @@ impl PipeReader {
         r
     }
 
-    /// Bytes waiting, for `FIONREAD`.
-    pub(crate) fn waiting(&self) -> usize {
-        self.queue.len()
-    }
 }
 
 impl Kernel {
+    /// Bytes waiting in a pipe, for `FIONREAD` on either end.
+    pub(crate) fn pipe_waiting(&self, id: ObjectId) -> usize {
+        match self.objects.get(id) {
+            Some(Kind::PipeReader(r)) => r.queue.len(),
+            Some(Kind::PipeWriter(w)) => w.reader.map_or(w.lost, |r| self.pipe_waiting(r)),
+            _ => 0,
+        }
+    }
+
     /// A pipe: descriptors of the read end and the write end.
     pub(crate) fn pipe(&mut self, nonblocking: bool, close_on_exec: bool) -> Result<(i32, i32)> {
         let reader = self.new_object(
@@ -55,6 +62,7 @@ impl Kernel {
         let writer = self.new_object(
             Kind::PipeWriter(PipeWriter {
                 reader: Some(reader),
+                lost: 0,
             }),
             nonblocking,
         );
@@ -106,15 +114,15 @@ impl Kernel {
         let Some(Kind::PipeWriter(w)) = self.objects.get_mut(id) else {
             return Err(Errno::EBADF);
         };
+        if data.is_empty() {
+            return Ok(0);
+        }
         let Some(reader) = w.reader else {
             return Err(Errno::EPIPE);
         };
         let Some(Kind::PipeReader(r)) = self.objects.get_mut(reader) else {
             return Err(Errno::EPIPE);
         };
-        if data.is_empty() {
-            return Ok(0);
-        }
         let room = r.queue.room();
         if room == 0 || (data.len() <= ATOMIC && room < data.len()) {
             return Err(Errno::EAGAIN);
@@ -137,6 +145,7 @@ impl Kernel {
         if let Some(writer) = reader.writer {
             if let Some(Kind::PipeWriter(w)) = self.objects.get_mut(writer) {
                 w.reader = None;
+                w.lost = reader.queue.len();
             }
             self.notify(writer, bits::OUT | bits::ERR);
         }

@@ -1,23 +1,20 @@
-//! TCP sockets as programs hold them: binding, listening, accepting, connecting, closing. The bytes move in
-//! [`flow`](crate::kernel::net::flow). Called by `net/socket.rs`, which dispatches over the kinds of sockets.
+//! TCP sockets as programs hold them: binding, connecting, closing; listening is in [`listener`](super::listener). The bytes
+//! move in [`flow`](crate::kernel::net::flow). Called by `net/socket.rs`, which dispatches over the kinds of sockets.
 
 use super::{Kind, ObjectId, bits};
 use crate::kernel::net::address::{Family, Style, any, canonical, destination, shown};
-use crate::kernel::net::flow::{CLIENT, FlowId, Owner, Phase, SERVER};
+use crate::kernel::net::flow::{CLIENT, FlowId, Owner, Phase};
 use crate::kernel::net::options::Options;
 use crate::kernel::net::ports::Bound;
 use crate::kernel::{Domain, Errno, Kernel, Result};
-use std::collections::VecDeque;
 use std::net::SocketAddr;
 
 /// How long a closed connection keeps its port busy, in nanoseconds: Linux' TIME_WAIT.
 const TIME_WAIT: u64 = 60_000_000_000;
-/// The longest accept queue, whatever `listen` was asked for.
-const BACKLOG_MAX: i32 = 4096;
 
 /// How far a socket is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
+pub(super) enum State {
     /// Neither connected nor connecting.
     Idle,
     /// A connection attempt failed, and no `connect` has said so yet.
@@ -30,27 +27,33 @@ enum State {
     },
 }
 
+/// How a socket holds its port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Hold {
+    Nothing,
+    /// It is in the port table.
+    Port,
+    /// It was accepted, and shares the port of its listener.
+    Accepted,
+}
+
 /// A TCP socket that does not listen.
 #[derive(Debug)]
 pub(crate) struct Tcp {
     pub(crate) family: Family,
     pub(crate) options: Options,
-    /// The address it was bound to, in canonical form; the port is never 0.
-    local: Option<SocketAddr>,
-    /// Its hold on the port is in the port table (and not that of the listener that it came from).
-    holds_port: bool,
-    state: State,
-    error: Option<Errno>,
-}
-
-/// A TCP socket that listens.
-#[derive(Debug)]
-pub(crate) struct Listener {
-    pub(crate) family: Family,
-    pub(crate) options: Options,
-    local: SocketAddr,
-    backlog: usize,
-    queue: VecDeque<FlowId>,
+    /// Its address as `getsockname` shows it, in canonical form; shown even when the port is no longer held.
+    pub(super) local: Option<SocketAddr>,
+    /// `bind` named the address.
+    pub(super) fixed: bool,
+    /// `bind` named the port.
+    pub(super) chosen: bool,
+    pub(super) hold: Hold,
+    pub(super) state: State,
+    /// `shutdown` was called before it was connected: that fails, but is remembered.
+    pub(super) deaf: bool,
+    pub(super) mute: bool,
+    pub(super) error: Option<Errno>,
 }
 
 impl Tcp {
@@ -59,8 +62,12 @@ impl Tcp {
             family,
             options: Options::new(family, Style::Stream),
             local: None,
-            holds_port: false,
+            fixed: false,
+            chosen: false,
+            hold: Hold::Nothing,
             state: State::Idle,
+            deaf: false,
+            mute: false,
             error: None,
         }
     }
@@ -82,32 +89,18 @@ impl Tcp {
         }
     }
 
+    /// The address of a socket that holds its port.
+    pub(super) fn held(&self) -> Option<SocketAddr> {
+        self.local.filter(|_| self.hold != Hold::Nothing)
+    }
+
     pub(super) fn readiness(&self) -> u32 {
         let error = if self.error.is_some() { bits::ERR } else { 0 };
         match self.state {
             State::Failed => bits::IN | bits::OUT | bits::HUP | bits::RDHUP | error,
+            _ if self.deaf => bits::IN | bits::OUT | bits::HUP | bits::RDHUP | error,
             _ => bits::OUT | bits::HUP | error,
         }
-    }
-}
-
-impl Listener {
-    pub(super) fn text(&self) -> String {
-        format!("a TCP listener on {}", self.local)
-    }
-
-    pub(super) fn readiness(&self) -> u32 {
-        if self.queue.is_empty() { 0 } else { bits::IN }
-    }
-
-    /// Whether a new connection has to wait.
-    pub(crate) fn full(&self) -> bool {
-        self.queue.len() > self.backlog
-    }
-
-    /// The receive and send capacities of the connections that it accepts, in bytes.
-    pub(crate) fn capacities(&self) -> (usize, usize) {
-        (self.options.receive_buffer as usize, self.options.send_capacity())
     }
 }
 
@@ -119,7 +112,7 @@ impl Kernel {
         }
     }
 
-    fn tcp(&mut self, id: ObjectId) -> Result<&mut Tcp> {
+    pub(super) fn tcp(&mut self, id: ObjectId) -> Result<&mut Tcp> {
         match self.objects.get_mut(id) {
             Some(Kind::Tcp(t)) => Ok(t),
             Some(Kind::Listener(_)) => Err(Errno::EINVAL),
@@ -128,7 +121,7 @@ impl Kernel {
     }
 
     /// Takes a port of the system's choice if `address` has none. `EADDRINUSE`, `EADDRNOTAVAIL`.
-    fn tcp_hold(&mut self, id: ObjectId, address: SocketAddr) -> Result<SocketAddr> {
+    pub(super) fn tcp_hold(&mut self, id: ObjectId, address: SocketAddr) -> Result<SocketAddr> {
         let host = self.objects.host(id).ok_or(Errno::EBADF)?;
         let t = self.tcp(id)?;
         let bound = Bound {
@@ -151,93 +144,26 @@ impl Kernel {
         let local = SocketAddr::new(address.ip(), port);
         let t = self.tcp(id)?;
         t.local = Some(local);
-        t.holds_port = true;
+        t.hold = Hold::Port;
         Ok(local)
     }
 
     /// bind(2). `EINVAL` if it is bound already.
     pub(crate) fn tcp_bind(&mut self, id: ObjectId, address: SocketAddr) -> Result<()> {
         let host = self.objects.host(id).ok_or(Errno::EBADF)?;
-        if self.tcp(id)?.local.is_some() {
+        let t = self.tcp(id)?;
+        if t.hold != Hold::Nothing || t.end().is_some() {
             return Err(Errno::EINVAL);
         }
         let address = canonical(address);
         if !self.hosts[usize::from(host)].is_local(address.ip()) {
             return Err(Errno::EADDRNOTAVAIL);
         }
-        self.tcp_hold(id, address).map(|_| ())
-    }
-
-    /// listen(2); again to change the backlog.
-    pub(crate) fn tcp_listen(&mut self, id: ObjectId, backlog: i32) -> Result<()> {
-        let backlog = if backlog < 0 { BACKLOG_MAX } else { backlog.min(BACKLOG_MAX) } as usize;
-        if let Some(Kind::Listener(l)) = self.objects.get_mut(id) {
-            l.backlog = backlog;
-            return Ok(());
-        }
-        let host = self.objects.host(id).ok_or(Errno::EBADF)?;
+        self.tcp_hold(id, address)?;
         let t = self.tcp(id)?;
-        if t.end().is_some() {
-            return Err(Errno::EINVAL);
-        }
-        let (family, local) = (t.family, t.local);
-        let local = match local {
-            Some(local) => local,
-            None => self.tcp_hold(id, SocketAddr::new(any(family), 0))?,
-        };
-        self.net.tcp.listen(host, local.port(), id)?;
-        let options = self.tcp(id)?.options.clone();
-        self.objects.replace(
-            id,
-            Kind::Listener(Box::new(Listener {
-                family,
-                options,
-                local,
-                backlog,
-                queue: VecDeque::new(),
-            })),
-        );
+        t.fixed = !address.ip().is_unspecified();
+        t.chosen = address.port() != 0;
         Ok(())
-    }
-
-    /// A connection has been established and waits to be accepted. False if the listener is gone.
-    pub(crate) fn listener_arrival(&mut self, listener: ObjectId, flow: FlowId) -> bool {
-        let Some(Kind::Listener(l)) = self.objects.get_mut(listener) else {
-            return false;
-        };
-        l.queue.push_back(flow);
-        self.notify(listener, bits::IN);
-        true
-    }
-
-    /// accept(2): a new socket object with one reference, the caller's. `EAGAIN` while nobody connects.
-    pub(crate) fn tcp_accept(&mut self, id: ObjectId, nonblocking: bool) -> Result<ObjectId> {
-        let (flow, family, options) = match self.objects.get_mut(id) {
-            Some(Kind::Listener(l)) => match l.queue.pop_front() {
-                Some(flow) => (flow, l.family, l.options.clone()),
-                None => return Err(Errno::EAGAIN),
-            },
-            _ => return Err(Errno::EINVAL),
-        };
-        let local = self.flow(flow)?.ends[SERVER].address;
-        let host = self.objects.host(id).ok_or(Errno::EBADF)?;
-        self.net.tcp.hold_flow(host, local.port(), options.reuse_addr);
-        let socket = Tcp {
-            family,
-            options,
-            local: Some(local),
-            holds_port: false,
-            state: State::Joined {
-                flow,
-                side: SERVER,
-                announced: true,
-            },
-            error: None,
-        };
-        let object = self.new_object_on(host, Kind::Tcp(Box::new(socket)), nonblocking);
-        self.flow(flow)?.ends[SERVER].owner = Owner::Socket(object);
-        self.progress();
-        Ok(object)
     }
 
     /// connect(2), the first half: starts the attempt, or says what became of an earlier one. `EINPROGRESS` when it was
@@ -257,8 +183,9 @@ impl Kernel {
                 };
             }
         }
+        let to = self.fitting(id, to)?;
         let t = self.tcp(id)?;
-        let (local, v6only) = (t.local, t.family == Family::V6 && t.options.v6only);
+        let (local, v6only) = (t.held(), t.family == Family::V6 && t.options.v6only);
         t.error = None;
         let to = canonical(to);
         if v6only && to.is_ipv4() {
@@ -288,6 +215,8 @@ impl Kernel {
         let flow = self.net.flows.add((host, local), (there, to));
         let t = self.tcp(id)?;
         let (receive, send) = (t.options.receive_buffer as usize, t.options.send_capacity());
+        let low_water = t.options.low_water();
+        let (deaf, mute) = (t.deaf, t.mute);
         t.local = Some(local);
         t.state = State::Joined {
             flow,
@@ -299,6 +228,9 @@ impl Kernel {
         end.phase = Phase::SynSent;
         end.receive_capacity = receive;
         end.send_capacity = send;
+        end.low_water = low_water;
+        end.deaf = deaf;
+        end.finished = mute;
         self.wire_connect(flow);
         Err(Errno::EINPROGRESS)
     }
@@ -309,14 +241,44 @@ impl Kernel {
             self.listener_stops(id);
             return Ok(());
         }
+        let Some((flow, side)) = self.tcp(id)?.end() else {
+            return self.tcp_unjoin(id);
+        };
+        let end = &mut self.flow(flow)?.ends[side];
+        let pending = if end.closed() { end.error.take() } else { Some(Errno::ECONNRESET) };
+        self.flow_close(flow, side, true);
+        self.tcp_unjoin(id)?;
+        self.tcp(id)?.error = pending;
+        self.notify(id, bits::OUT | bits::ERR | bits::HUP);
+        Ok(())
+    }
+
+    /// The socket is no part of a connection any more. It keeps what `bind` named, and gives back a port that the system chose.
+    pub(super) fn tcp_unjoin(&mut self, id: ObjectId) -> Result<()> {
+        let host = self.objects.host(id).ok_or(Errno::EBADF)?;
         let t = self.tcp(id)?;
-        let end = t.end();
         t.state = State::Idle;
-        t.error = None;
-        if let Some((flow, side)) = end {
-            self.flow_close(flow, side, true);
+        t.deaf = false;
+        t.mute = false;
+        let Some(local) = t.local else {
+            return Ok(());
+        };
+        if !t.fixed {
+            t.local = Some(SocketAddr::new(any(t.family), local.port()));
+        }
+        if !t.chosen {
+            let hold = std::mem::replace(&mut t.hold, Hold::Nothing);
+            self.tcp_release(host, id, local.port(), hold, 0);
         }
         Ok(())
+    }
+
+    fn tcp_release(&mut self, host: u16, id: ObjectId, port: u16, hold: Hold, busy_until: u64) {
+        match hold {
+            Hold::Nothing => {}
+            Hold::Port => self.net.tcp.release(host, port, id),
+            Hold::Accepted => self.net.tcp.drop_flow(host, port, busy_until),
+        }
     }
 
     /// What became of the connection attempt; `EAGAIN` while that is open.
@@ -341,7 +303,7 @@ impl Kernel {
                 let error = end.error.take().unwrap_or(Errno::ECONNABORTED);
                 end.owner = Owner::Nobody;
                 self.flow_collect(flow);
-                self.tcp(id)?.state = State::Idle;
+                self.tcp_unjoin(id)?;
                 Err(error)
             }
         }
@@ -355,15 +317,20 @@ impl Kernel {
             }
             return Ok(());
         }
-        let (flow, side) = self.tcp(id)?.end().ok_or(Errno::ENOTCONN)?;
+        let t = self.tcp(id)?;
+        let Some((flow, side)) = t.end() else {
+            t.deaf |= read;
+            t.mute |= write;
+            self.notify(id, bits::IN | bits::RDHUP | bits::HUP);
+            return Err(Errno::ENOTCONN);
+        };
         let end = &mut self.flow(flow)?.ends[side];
         if end.closed() {
             return Err(Errno::ENOTCONN);
         }
         if end.phase == Phase::SynSent {
-            self.tcp(id)?.state = State::Idle;
             self.flow_close(flow, side, true);
-            return Ok(());
+            return self.tcp_unjoin(id);
         }
         if read {
             end.deaf = true;
@@ -375,29 +342,20 @@ impl Kernel {
         Ok(())
     }
 
-    /// A listener is shut down: it becomes an idle socket again, which keeps its port.
-    fn listener_stops(&mut self, id: ObjectId) {
-        let host = self.objects.host(id).unwrap_or(0);
-        let Some(Kind::Listener(l)) = self.objects.get_mut(id) else {
-            return;
-        };
-        let queue = std::mem::take(&mut l.queue);
-        let socket = Tcp {
-            family: l.family,
-            options: l.options.clone(),
-            local: Some(l.local),
-            holds_port: true,
-            state: State::Idle,
-            error: None,
-        };
-        if let Some(bound) = self.net.tcp.bound_mut(host, l.local.port(), id) {
-            bound.listening = false;
+    /// A send on a socket that is not connected.
+    pub(crate) fn tcp_send_idle(&mut self, id: ObjectId) -> Result<usize> {
+        Err(self.tcp(id)?.error.take().unwrap_or(Errno::EPIPE))
+    }
+
+    /// A receive on a socket that is not connected.
+    pub(crate) fn tcp_receive_idle(&mut self, id: ObjectId) -> Result<usize> {
+        let t = self.tcp(id)?;
+        match (t.error.take(), t.state) {
+            (Some(e), _) => Err(e),
+            (None, State::Failed) => Ok(0),
+            (None, _) if t.deaf => Ok(0),
+            (None, _) => Err(Errno::ENOTCONN),
         }
-        self.objects.replace(id, Kind::Tcp(Box::new(socket)));
-        for flow in queue {
-            self.flow_close(flow, SERVER, true);
-        }
-        self.notify(id, bits::IN | bits::OUT | bits::HUP);
     }
 
     /// getsockname(2).
@@ -452,14 +410,16 @@ impl Kernel {
         let Ok(t) = self.tcp(id) else {
             return;
         };
-        let (end, local) = (t.end(), t.local.filter(|_| t.holds_port));
+        let (end, local) = (t.end(), t.local.filter(|_| t.hold == Hold::Port));
         let (receive, send) = (t.options.receive_buffer as usize, t.options.send_capacity());
         let (reuse_addr, reuse_port) = (t.options.reuse_addr, t.options.reuse_port);
+        let low_water = t.options.low_water();
         if let Some((flow, side)) = end
             && let Ok(f) = self.flow(flow)
         {
             f.ends[side].receive_capacity = receive;
             f.ends[side].send_capacity = send;
+            f.ends[side].low_water = low_water;
         }
         if let Some(local) = local
             && let Some(bound) = self.net.tcp.bound_mut(host, local.port(), id)
@@ -481,18 +441,7 @@ impl Kernel {
             self.flow_close(flow, side, t.options.linger == Some(0));
         }
         if let Some(local) = t.local {
-            if t.holds_port {
-                self.net.tcp.release(host, local.port(), id);
-            } else {
-                self.net.tcp.drop_flow(host, local.port(), busy_until);
-            }
-        }
-    }
-
-    pub(super) fn listener_closed(&mut self, id: ObjectId, host: u16, l: Listener) {
-        self.net.tcp.release(host, l.local.port(), id);
-        for flow in l.queue {
-            self.flow_close(flow, SERVER, true);
+            self.tcp_release(host, id, local.port(), t.hold, busy_until);
         }
     }
 }

@@ -34,6 +34,8 @@ pub(crate) struct Udp {
     local: Option<SocketAddr>,
     /// `bind` fixed the address, not only the port.
     fixed: bool,
+    /// `bind` named the port.
+    chosen: bool,
     peer: Option<SocketAddr>,
     queue: VecDeque<Datagram>,
     /// The memory that the queue is charged for, in bytes.
@@ -52,6 +54,7 @@ impl Udp {
             options: Options::new(family, Style::Datagram),
             local: None,
             fixed: false,
+            chosen: false,
             peer: None,
             queue: VecDeque::new(),
             charged: 0,
@@ -131,6 +134,18 @@ impl Kernel {
         Ok(local)
     }
 
+    /// The socket's own address; a port of the system's choice if it has none yet.
+    fn udp_bound(&mut self, id: ObjectId) -> Result<SocketAddr> {
+        let u = self.udp(id)?;
+        match u.local {
+            Some(local) => Ok(local),
+            None => {
+                let address = SocketAddr::new(any(u.family), 0);
+                self.udp_hold(id, address).map_err(|_| Errno::EAGAIN)
+            }
+        }
+    }
+
     /// The port table learns what changed about the socket.
     pub(crate) fn udp_rebound(&mut self, id: ObjectId) {
         let host = self.objects.host(id).unwrap_or(0);
@@ -161,7 +176,9 @@ impl Kernel {
             return Err(Errno::EADDRNOTAVAIL);
         }
         self.udp_hold(id, address)?;
-        self.udp(id)?.fixed = !ip.is_unspecified();
+        let u = self.udp(id)?;
+        u.fixed = !ip.is_unspecified();
+        u.chosen = address.port() != 0;
         Ok(())
     }
 
@@ -171,42 +188,37 @@ impl Kernel {
         let u = self.udp(id)?;
         let Some(to) = to else {
             u.peer = None;
-            let family = u.family;
-            if let Some(local) = u.local
-                && !u.fixed
-            {
-                u.local = Some(SocketAddr::new(any(family), local.port()));
+            let (family, local) = (u.family, u.local);
+            match local {
+                Some(local) if !u.chosen => {
+                    u.local = None;
+                    self.net.udp.release(host, local.port(), id);
+                }
+                Some(local) if !u.fixed => u.local = Some(SocketAddr::new(any(family), local.port())),
+                _ => {}
             }
             self.udp_rebound(id);
             return Ok(());
         };
         let to = canonical(to);
         let to = SocketAddr::new(destination(to.ip()), to.port());
+        let local = self.udp_bound(id)?;
+        let u = self.udp(id)?;
         if u.family == Family::V6 && u.options.v6only && to.is_ipv4() {
             return Err(Errno::ENETUNREACH);
         }
-        let (local, fixed) = (u.local, u.fixed);
-        let source = match local {
-            Some(l) if !l.ip().is_unspecified() && (fixed || l.ip().is_ipv4() != to.is_ipv4()) => {
-                if l.ip().is_ipv4() != to.is_ipv4() {
-                    return Err(Errno::EAFNOSUPPORT);
-                }
-                l.ip()
-            }
-            _ => self.source(host, to.ip()),
-        };
+        let (family, fixed) = (u.family, u.fixed);
+        let connected_before = !local.ip().is_unspecified();
+        if connected_before && local.is_ipv4() != to.is_ipv4() && family == Family::V6 {
+            return Err(Errno::EAFNOSUPPORT);
+        }
+        let source = if fixed { local.ip() } else { self.source(host, to.ip()) };
         if !to.ip().is_multicast() && !is_broadcast(to.ip()) {
             self.route(host, to.ip())?;
         }
-        match local {
-            Some(l) => self.udp(id)?.local = Some(SocketAddr::new(source, l.port())),
-            None => {
-                self.udp_hold(id, SocketAddr::new(source, 0))?;
-            }
-        }
         let u = self.udp(id)?;
+        u.local = Some(SocketAddr::new(source, local.port()));
         u.peer = Some(to);
-        u.error = None;
         self.udp_rebound(id);
         Ok(())
     }
@@ -221,6 +233,7 @@ impl Kernel {
     ) -> Result<usize> {
         let host = self.objects.host(id).ok_or(Errno::EBADF)?;
         let n: usize = parts.iter().map(|p| p.len()).sum();
+        let local = self.udp_bound(id)?;
         let u = self.udp(id)?;
         let to = match to.map(canonical).or(u.peer) {
             Some(to) => SocketAddr::new(destination(to.ip()), to.port()),
@@ -252,16 +265,8 @@ impl Kernel {
             };
             u.options.number(level, name).unwrap_or(0) as u8
         });
-        let (local, family) = (u.local, u.family);
         let everyone = broadcast || to.ip().is_multicast();
         let there = if everyone { host } else { self.route(host, to.ip())? };
-        let local = match local {
-            Some(l) => l,
-            None => match self.udp_hold(id, SocketAddr::new(any(family), 0)) {
-                Err(Errno::EADDRINUSE) => return Err(Errno::EAGAIN),
-                held => held?,
-            },
-        };
         let from = match control.source {
             Some(ip) => ip,
             None if local.ip().is_unspecified() => self.source(host, to.ip()),

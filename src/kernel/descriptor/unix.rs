@@ -159,7 +159,7 @@ impl Kernel {
     pub(crate) fn unix_bind(&mut self, id: ObjectId, name: &UnixName) -> Result<()> {
         let host = self.objects.host(id).ok_or(Errno::EBADF)?;
         if self.unix(id)?.name != UnixName::Unnamed {
-            return Err(Errno::EINVAL);
+            return if *name == UnixName::Unnamed { Ok(()) } else { Err(Errno::EINVAL) };
         }
         let name = if *name == UnixName::Unnamed {
             loop {
@@ -246,10 +246,9 @@ impl Kernel {
             }
             let peer_name = o.name.clone();
             let u = self.unix(id)?;
-            u.peer = Some(other);
             u.peer_name = peer_name;
             u.state = State::Connected;
-            return Ok(());
+            return self.unix_part(id, Some(other));
         }
         let o = self.unix(other)?;
         let State::Listening { backlog, queue } = &o.state else {
@@ -299,9 +298,27 @@ impl Kernel {
         if u.style != Style::Datagram {
             return Err(Errno::EINVAL);
         }
-        u.peer = None;
         u.peer_name = UnixName::Unnamed;
         u.state = State::Idle;
+        self.unix_part(id, None)
+    }
+
+    /// A datagram socket gets another peer, or none. What the old one sent is lost, and the old one is told so.
+    fn unix_part(&mut self, id: ObjectId, new: Option<ObjectId>) -> Result<()> {
+        let u = self.unix(id)?;
+        let old = std::mem::replace(&mut u.peer, new);
+        let Some(old) = old.filter(|old| Some(*old) != new) else {
+            return Ok(());
+        };
+        let inbox = std::mem::take(&mut u.inbox);
+        if !inbox.is_empty()
+            && let Ok(o) = self.unix(old)
+            && o.peer == Some(id)
+        {
+            o.error = Some(Errno::ECONNRESET);
+            self.notify(old, ALL);
+        }
+        self.inbox_dropped(inbox);
         Ok(())
     }
 
@@ -364,7 +381,7 @@ impl Kernel {
                 self.release(waiting);
             }
         }
-        let unread = !u.inbox.is_empty();
+        let unread = u.inbox.is_unread();
         self.inbox_dropped(u.inbox);
         if u.style != Style::Datagram
             && let Some(peer) = u.peer

@@ -57,6 +57,8 @@ pub(crate) struct End {
     /// How many bytes of its peer's may wait unread, and how many of its own may wait unsent.
     pub(crate) receive_capacity: usize,
     pub(crate) send_capacity: usize,
+    /// `SO_RCVLOWAT`: so many bytes make it readable.
+    pub(crate) low_water: usize,
     /// It has said that it will send no more.
     pub(crate) finished: bool,
     /// Its peer has said so.
@@ -78,6 +80,7 @@ impl End {
             inbox: Buffer::new(usize::MAX),
             receive_capacity: 0,
             send_capacity: 0,
+            low_water: 1,
             finished: false,
             peer_finished: false,
             deaf: false,
@@ -94,6 +97,7 @@ impl End {
         self.inbox.clear();
         self.receive_capacity = 0;
         self.send_capacity = 0;
+        self.low_water = 1;
         self.finished = false;
         self.peer_finished = false;
         self.deaf = false;
@@ -104,6 +108,11 @@ impl End {
     /// Nothing more will be read or written: Linux' state CLOSE.
     pub(crate) fn closed(&self) -> bool {
         self.phase == Phase::Dead || (self.finished && self.peer_finished)
+    }
+
+    /// Data that arrives now resets the connection: nobody will ever read it.
+    pub(super) fn rejects(&self) -> bool {
+        self.owner == Owner::Nobody || (self.deaf && self.finished)
     }
 
     /// What an end in use is ready for; `room` and `capacity` are those of its way out, in bytes.
@@ -121,7 +130,7 @@ impl End {
         if (no_more_in && no_more_out) || self.closed() {
             r |= bits::HUP;
         }
-        if !self.inbox.is_empty() {
+        if self.inbox.len() >= self.low_water {
             r |= bits::IN;
         }
         if no_more_out || room >= capacity / 3 {
@@ -259,9 +268,9 @@ impl Kernel {
         1 + self.oracle.below(Domain::Network, n as u64 - 1) as usize
     }
 
-    /// Sends what fits. `EAGAIN` while nothing does. `may_split` allows a seeded short count, which only calls that may
-    /// return one ask for.
-    pub(crate) fn flow_send(&mut self, id: FlowId, side: usize, data: &[u8], may_split: bool) -> Result<usize> {
+    /// Sends what fits of a list of buffers. `EAGAIN` while nothing does. `may_split` allows a seeded short count, which only
+    /// calls that may return one ask for.
+    pub(crate) fn flow_send(&mut self, id: FlowId, side: usize, parts: &[&[u8]], may_split: bool) -> Result<usize> {
         let me = &mut self.flow(id)?.ends[side];
         if let Some(e) = me.error.take() {
             return Err(e);
@@ -272,29 +281,38 @@ impl Kernel {
             Phase::Unborn | Phase::SynSent | Phase::SynReceived => return Err(Errno::EAGAIN),
             Phase::Open => {}
         }
-        if data.is_empty() {
+        let whole: usize = parts.iter().map(|p| p.len()).sum();
+        if whole == 0 {
             return Ok(0);
         }
-        let short = if may_split { self.split_write(data.len()) } else { data.len() };
+        let short = if may_split { self.split_write(whole) } else { whole };
         let flow = self.flow(id)?;
         let (_, room) = flow.way_out(side);
         let n = room.min(short);
         if n == 0 {
             return Err(Errno::EAGAIN);
         }
-        self.progress();
-        let flow = self.flow(id)?;
-        if flow.remote {
-            flow.ends[side].wire.out.push(&data[..n]);
-            self.wire_push(id, side);
-        } else if flow.ends[1 - side].owner == Owner::Nobody {
-            // The peer is gone and answers with a reset.
+        let remote = flow.remote;
+        let [client, server] = &mut flow.ends;
+        let (me, peer) = if side == CLIENT { (client, server) } else { (server, client) };
+        if !remote && peer.rejects() {
+            // The peer answers with a reset.
+            self.flow_reset(id, 1 - side);
             self.flow_reset(id, side);
+            return Ok(n);
+        }
+        let queue = if remote { &mut me.wire.out } else { &mut peer.inbox };
+        let mut left = n;
+        for part in parts {
+            left -= queue.push(&part[..part.len().min(left)]);
+        }
+        self.progress();
+        if remote {
+            self.wire_push(id, side);
         } else {
-            flow.ends[1 - side].inbox.push(&data[..n]);
             self.flow_notify(id, 1 - side, bits::IN);
         }
-        if n < data.len() && n == short {
+        if n < whole && n == short {
             // A short count although there was room: to the program the buffer was full and then had room again.
             self.flow_notify(id, side, bits::OUT);
         }

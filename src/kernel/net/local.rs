@@ -58,6 +58,12 @@ impl Inbox {
         self.pieces.is_empty()
     }
 
+    /// Whether closing it loses something; Linux does not count an empty message at the front.
+    pub(crate) fn is_unread(&self) -> bool {
+        let skip = usize::from(self.pieces.front().is_some_and(|p| p.left == 0));
+        self.pieces.len() > skip
+    }
+
     /// What `FIONREAD` reports: all bytes of a stream, those of the first message otherwise.
     pub(crate) fn waiting(&self, style: Style) -> usize {
         match style {
@@ -170,13 +176,15 @@ impl Kernel {
         let host = self.objects.host(id).ok_or(Errno::EBADF)?;
         let u = self.unix(id)?;
         let style = u.style;
-        if style == Style::SeqPacket && u.state != State::Connected {
-            return Err(Errno::ENOTCONN);
+        if style == Style::SeqPacket {
+            if let Some(e) = u.error.take() {
+                return Err(e);
+            }
+            if u.state != State::Connected {
+                return Err(Errno::ENOTCONN);
+            }
         }
         let to = to.filter(|_| style == Style::Datagram);
-        if to.is_none() && u.peer.is_none() {
-            return Err(Errno::ENOTCONN);
-        }
         let n: usize = parts.iter().map(|p| p.len()).sum();
         let capacity = u.options.send_capacity();
         if n > capacity - 32 {

@@ -70,6 +70,15 @@ const NUMBERS: [(c_int, c_int, i32, i32, i32); 22] = [
     (libc::IPPROTO_TCP, libc::TCP_NOTSENT_LOWAT, -1, i32::MIN, i32::MAX),
 ];
 
+/// The numbers that -1 sets back to their default.
+const RESETS: [(c_int, c_int); 5] = [
+    (libc::IPPROTO_IP, libc::IP_TTL),
+    (libc::IPPROTO_IP, libc::IP_MULTICAST_TTL),
+    (libc::IPPROTO_IPV6, libc::IPV6_UNICAST_HOPS),
+    (libc::IPPROTO_IPV6, libc::IPV6_MULTICAST_HOPS),
+    (libc::IPPROTO_IPV6, libc::IPV6_TCLASS),
+];
+
 /// What a socket remembers of its options.
 #[derive(Clone, Debug)]
 pub(crate) struct Options {
@@ -128,6 +137,11 @@ impl Options {
         (if self.send_fixed { self.send_buffer } else { TCP_SEND_GROWN }) as usize
     }
 
+    /// How many bytes make a TCP socket readable.
+    pub(crate) fn low_water(&self) -> usize {
+        self.number(libc::SOL_SOCKET, libc::SO_RCVLOWAT).unwrap_or(1) as usize
+    }
+
     /// Whether an on/off option is set.
     pub(crate) fn switch(&self, level: c_int, name: c_int) -> bool {
         SWITCHES
@@ -154,7 +168,7 @@ impl Options {
 
     /// getsockopt(2) for what is stored here. `ENOPROTOOPT` for anything unknown.
     pub(crate) fn get(&self, family: Family, style: Style, level: c_int, name: c_int) -> Result<Value> {
-        self.applies(family, style, level)?;
+        applies(family, style, level, true)?;
         if let Some(n) = self.number(level, name) {
             return Ok(Value::Int(n));
         }
@@ -189,7 +203,7 @@ impl Options {
         name: c_int,
         value: &[u8],
     ) -> Result<()> {
-        self.applies(family, style, level)?;
+        applies(family, style, level, false)?;
         if level == libc::SOL_SOCKET
             && matches!(
                 name,
@@ -222,7 +236,7 @@ impl Options {
                     let (on, seconds) = (int(value)?, int(value.get(4..).unwrap_or(&[]))?);
                     self.linger = (on != 0).then_some(seconds.max(0) as u32);
                 }
-                _ => return self.set_number(level, name, int(value)?),
+                _ => return self.set_number(family, style, level, name, int(value)?),
             }
             return Ok(());
         }
@@ -231,17 +245,22 @@ impl Options {
             (libc::IPPROTO_IP, [b]) => i32::from(*b),
             _ => int(value)?,
         };
-        self.set_number(level, name, n)
+        self.set_number(family, style, level, name, n)
     }
 
-    fn set_number(&mut self, level: c_int, name: c_int, n: i32) -> Result<()> {
+    fn set_number(&mut self, family: Family, style: Style, level: c_int, name: c_int, n: i32) -> Result<()> {
         if self.set_switch(level, name, n != 0) {
             return Ok(());
         }
         if let Some(at) = NUMBERS.iter().position(|o| (o.0, o.1) == (level, name)) {
             let (_, _, default, least, greatest) = NUMBERS[at];
-            if level != libc::SOL_SOCKET && n == -1 {
+            if n == -1 && RESETS.contains(&(level, name)) {
                 self.numbers[at] = default;
+            } else if (level, name) == (libc::IPPROTO_IP, libc::IP_TOS) {
+                // TCP keeps the ECN bits to itself.
+                self.numbers[at] = if style == Style::Stream { n & 0xfc } else { n & 0xff };
+            } else if (level, name) == (libc::SOL_SOCKET, libc::SO_RCVLOWAT) {
+                self.numbers[at] = if n < 0 { i32::MAX } else { n.max(1) };
             } else if (least..=greatest).contains(&n) {
                 self.numbers[at] = n;
             } else {
@@ -251,6 +270,9 @@ impl Options {
         }
         match (level, name) {
             (libc::SOL_SOCKET, libc::SO_REUSEADDR) => self.reuse_addr = n != 0,
+            (libc::SOL_SOCKET, libc::SO_REUSEPORT) if n != 0 && family == Family::Unix => {
+                return Err(Errno::EOPNOTSUPP);
+            }
             (libc::SOL_SOCKET, libc::SO_REUSEPORT) => self.reuse_port = n != 0,
             (libc::SOL_SOCKET, libc::SO_RCVBUF | libc::SO_RCVBUFFORCE) => {
                 self.receive_buffer = ((n as u32).min(BUFFER_MAX) * 2).max(RECEIVE_MIN);
@@ -265,21 +287,22 @@ impl Options {
         }
         Ok(())
     }
+}
 
-    /// Whether a socket of this kind has options at `level`.
-    fn applies(&self, family: Family, style: Style, level: c_int) -> Result<()> {
-        let there = match level {
-            libc::SOL_SOCKET => true,
-            libc::IPPROTO_IP => family != Family::Unix,
-            libc::IPPROTO_IPV6 => family == Family::V6,
-            libc::IPPROTO_TCP => family != Family::Unix && style == Style::Stream,
-            _ => false,
-        };
-        match (there, family) {
-            (true, _) => Ok(()),
-            (false, Family::Unix) => Err(Errno::EOPNOTSUPP),
-            (false, _) => Err(Errno::ENOPROTOOPT),
-        }
+/// Whether a socket of this kind has options at `level`; if not, Linux has several ways to say so.
+fn applies(family: Family, style: Style, level: c_int, reading: bool) -> Result<()> {
+    let there = match level {
+        libc::SOL_SOCKET => true,
+        libc::IPPROTO_IP => family != Family::Unix,
+        libc::IPPROTO_IPV6 => family == Family::V6,
+        libc::IPPROTO_TCP => family != Family::Unix && style == Style::Stream,
+        _ => false,
+    };
+    match (there, family) {
+        (true, _) => Ok(()),
+        (false, Family::Unix) => Err(Errno::EOPNOTSUPP),
+        (false, Family::V4) if reading => Err(Errno::EOPNOTSUPP),
+        (false, _) => Err(Errno::ENOPROTOOPT),
     }
 }
 

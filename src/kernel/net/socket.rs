@@ -1,6 +1,6 @@
 //! Socket calls over all kinds of sockets: what `abi/socket` and `abi/file` call.
 
-use super::address::{Address, Family, Style};
+use super::address::{Address, Family, Style, UnixName};
 use super::options::{Options, Value};
 use crate::kernel::descriptor::tcp::Tcp;
 use crate::kernel::descriptor::udp::Udp;
@@ -8,7 +8,7 @@ use crate::kernel::descriptor::unix::{State, Unix};
 use crate::kernel::descriptor::{Kind, ObjectId};
 use crate::kernel::{Errno, Kernel, Result};
 use libc::c_int;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// What `sendmsg` may say about one datagram.
 #[derive(Clone, Copy, Debug, Default)]
@@ -74,11 +74,18 @@ impl Kernel {
         }
     }
 
+    /// As [`fits`], for the socket.
+    pub(crate) fn fitting(&self, id: ObjectId, a: SocketAddr) -> Result<SocketAddr> {
+        let (family, style, _) = self.socket_kind(id)?;
+        fits(family, style, a)
+    }
+
     /// bind(2).
     pub(crate) fn socket_bind(&mut self, id: ObjectId, to: &Address) -> Result<()> {
         match (self.objects.get(id), to) {
-            (Some(Kind::Tcp(_)), Address::Inet(a)) => self.tcp_bind(id, fits(self.socket_kind(id)?.0, *a)?),
-            (Some(Kind::Udp(_)), Address::Inet(a)) => self.udp_bind(id, fits(self.socket_kind(id)?.0, *a)?),
+            (Some(Kind::Tcp(_)), Address::Inet(a)) => self.tcp_bind(id, self.fitting(id, *a)?),
+            (Some(Kind::Udp(u)), Address::Inet(a)) if u.family == Family::V6 && a.is_ipv4() => Err(Errno::EINVAL),
+            (Some(Kind::Udp(_)), Address::Inet(a)) => self.udp_bind(id, self.fitting(id, *a)?),
             (Some(Kind::Unix(_)), Address::Unix(name)) => self.unix_bind(id, name),
             (Some(Kind::Tcp(_) | Kind::Udp(_)), _) => Err(Errno::EAFNOSUPPORT),
             (Some(_), _) => Err(Errno::EINVAL),
@@ -110,11 +117,11 @@ impl Kernel {
     /// `EAGAIN` for one that could not be started because a queue is full, see [`socket_obstacle`](Kernel::socket_obstacle).
     pub(crate) fn socket_connect(&mut self, id: ObjectId, to: &Address) -> Result<()> {
         match (self.objects.get(id), to) {
-            (Some(Kind::Tcp(_) | Kind::Listener(_)), Address::Inet(a)) => {
-                self.tcp_connect(id, fits(self.socket_kind(id)?.0, *a)?)
-            }
+            (Some(Kind::Tcp(_) | Kind::Listener(_)), Address::Inet(a)) => self.tcp_connect(id, *a),
+            (Some(Kind::Listener(_)), Address::Unix(_)) => Err(Errno::EISCONN),
+            (Some(Kind::Tcp(t)), Address::Unix(_)) if t.end().is_some() => Err(Errno::EISCONN),
             (Some(Kind::Tcp(_) | Kind::Listener(_)), Address::Unspecified) => self.tcp_disconnect(id),
-            (Some(Kind::Udp(_)), Address::Inet(a)) => self.udp_connect(id, Some(fits(self.socket_kind(id)?.0, *a)?)),
+            (Some(Kind::Udp(_)), Address::Inet(a)) => self.udp_connect(id, Some(self.fitting(id, *a)?)),
             (Some(Kind::Udp(_)), Address::Unspecified) => self.udp_connect(id, None),
             (Some(Kind::Unix(_)), Address::Unix(name)) => self.unix_connect(id, name),
             (Some(Kind::Unix(_)), Address::Unspecified) => self.unix_disconnect(id),
@@ -174,7 +181,7 @@ impl Kernel {
         match self.objects.get(id) {
             Some(Kind::Tcp(t)) => match t.end() {
                 Some((flow, side)) => self.flow_receive(flow, side, out, peek),
-                None => Err(Errno::ENOTCONN),
+                None => self.tcp_receive_idle(id),
             },
             Some(Kind::Listener(_)) => Err(Errno::ENOTCONN),
             Some(Kind::Udp(_) | Kind::Unix(_)) => self.socket_receive(id, &mut [out], peek).map(|r| {
@@ -234,32 +241,25 @@ impl Kernel {
         match (self.objects.get(id), to) {
             (Some(Kind::Udp(_)), None | Some(Address::Unspecified)) => self.udp_send(id, parts, None, control),
             (Some(Kind::Udp(_)), Some(Address::Inet(a))) => {
-                let to = fits(self.socket_kind(id)?.0, *a)?;
+                let to = self.fitting(id, *a)?;
                 self.udp_send(id, parts, Some(to), control)
             }
             (Some(Kind::Unix(_)), None) => self.unix_send(id, parts, None, rights),
             (Some(Kind::Unix(_)), Some(Address::Unix(name))) => self.unix_send(id, parts, Some(name), rights),
             (Some(Kind::Udp(_)), Some(_)) => Err(Errno::EAFNOSUPPORT),
-            (Some(Kind::Unix(_)), Some(_)) => Err(Errno::EINVAL),
-            _ => {
-                let mut sent = 0;
-                if parts.iter().all(|p| p.is_empty()) {
-                    return self.socket_send(id, &[]);
+            (Some(Kind::Unix(u)), Some(_)) if u.style == Style::Datagram => Err(Errno::EINVAL),
+            // Connections look at no address, only at whether there is one.
+            (Some(Kind::Unix(_)), Some(_)) => self.unix_send(id, parts, Some(&UnixName::Unnamed), rights),
+            (Some(Kind::Tcp(t)), _) => match t.end() {
+                Some((flow, side)) => {
+                    let may_split = self.objects.nonblocking(id);
+                    self.flow_send(flow, side, parts, may_split)
                 }
-                for part in parts.iter().filter(|p| !p.is_empty()) {
-                    match self.socket_send(id, part) {
-                        Ok(n) => {
-                            sent += n;
-                            if n < part.len() {
-                                break;
-                            }
-                        }
-                        Err(e) if sent == 0 => return Err(e),
-                        Err(_) => break,
-                    }
-                }
-                Ok(sent)
-            }
+                None => self.tcp_send_idle(id),
+            },
+            (Some(Kind::Listener(_)), _) => Err(Errno::EPIPE),
+            (Some(_), _) => Err(Errno::ENOTSOCK),
+            (None, _) => Err(Errno::EBADF),
         }
     }
 
@@ -275,9 +275,9 @@ impl Kernel {
             Some(Kind::Tcp(t)) => match t.end() {
                 Some((flow, side)) => {
                     let may_split = self.objects.nonblocking(id);
-                    self.flow_send(flow, side, data, may_split)
+                    self.flow_send(flow, side, &[data], may_split)
                 }
-                None => Err(Errno::EPIPE),
+                None => self.tcp_send_idle(id),
             },
             Some(Kind::Listener(_)) => Err(Errno::EPIPE),
             Some(Kind::Udp(_) | Kind::Unix(_)) => self.socket_transmit(id, &[data], None, &Control::default(), &[]),
@@ -405,12 +405,13 @@ impl Kernel {
 /// The user and the group that every simulated process runs as.
 const USER: u32 = 1000;
 
-/// The address as a socket of this family takes it: an IPv4 socket takes no IPv6 address, and the other way round.
-fn fits(family: Family, a: std::net::SocketAddr) -> Result<std::net::SocketAddr> {
+/// The address as a socket of this family takes it: an IPv4 socket takes no IPv6 address. The other way round it is too
+/// short an address, except for UDP, where it is like the mapped one.
+fn fits(family: Family, style: Style, a: SocketAddr) -> Result<SocketAddr> {
     match family {
-        Family::V4 if a.is_ipv4() => Ok(a),
-        Family::V6 if a.is_ipv6() => Ok(a),
-        _ => Err(Errno::EAFNOSUPPORT),
+        Family::V4 if a.is_ipv6() => Err(Errno::EAFNOSUPPORT),
+        Family::V6 if a.is_ipv4() && style == Style::Stream => Err(Errno::EINVAL),
+        _ => Ok(a),
     }
 }
 

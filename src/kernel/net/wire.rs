@@ -471,13 +471,10 @@ impl Kernel {
         let [client, server] = &mut f.ends;
         let (me, peer) = if side == CLIENT { (client, server) } else { (server, client) };
         let fresh = seq + len > me.wire.expected;
-        if me.phase != Phase::Open || (me.owner == Owner::Nobody && fresh) {
-            // Nobody will ever read this.
-            me.phase = Phase::Dead;
-            me.wire.stop();
+        if me.phase != Phase::Open || (me.rejects() && fresh) {
             self.wire_reset(id, side);
-            self.flow_collect(id);
-            return;
+            self.flow_reset(id, side);
+            return self.flow_orphan_dies(id, side);
         }
         let mut complete = false;
         if seq <= me.wire.expected {

@@ -3,7 +3,7 @@
 //! Stream sockets with a single buffer take a short way; `message.rs` adds what `sendmsg` and `recvmsg` need.
 
 use super::super::raw::real;
-use super::super::{ours, ret_size, sys};
+use super::super::{ours, quick, ret_size, sys};
 use super::{Call, Direction, address};
 use crate::kernel::descriptor::ObjectId;
 use crate::kernel::net::address::{Address, Style};
@@ -224,6 +224,33 @@ fn receive_bytes(name: &'static str, fd: c_int, out: &mut [u8], flags: c_int) ->
             other => other,
         }
     })
+}
+
+/// read(2) and readv(2) of a socket: unlike recv(2), reading nothing is no question to it.
+pub(crate) fn read_parts(name: &'static str, fd: c_int, parts: &mut [&mut [u8]]) -> Result<usize> {
+    match parts {
+        _ if parts.iter().all(|p| p.is_empty()) => quick(name, Cost::CALL, |k| k.object(fd).map(|_| 0)),
+        [one] => receive_bytes(name, fd, one, 0),
+        _ => receive_message(name, fd, parts, 0, |k, _, r| {
+            for object in r.rights {
+                k.release(object);
+            }
+        }),
+    }
+}
+
+/// write(2) and writev(2) of a socket.
+pub(crate) fn write_parts(name: &'static str, fd: c_int, parts: &[&[u8]]) -> Result<usize> {
+    if let [one] = parts {
+        return send_bytes(name, fd, one, 0);
+    }
+    let out = Outgoing {
+        parts,
+        to: None,
+        control: Control::default(),
+        rights: Vec::new(),
+    };
+    send_message(name, fd, &out, 0)
 }
 
 #[unsafe(no_mangle)]

@@ -1,0 +1,69 @@
+//! The same sequence of libc calls on the real system and under the kernel: results and `errno` must be equal.
+//!
+//! [`both`] runs a body twice and compares what it logs. Each family of calls has a file of its own that makes sequences
+//! with proptest; a sequence that showed a difference once is kept as a test of its own there.
+#![cfg(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu"))]
+
+mod calls;
+mod sockets;
+mod stories;
+
+use squall::kernel::{Config, Domain, End, Oracle, Pick, simulate};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Answers that leave everything as it comes: no short reads or writes, nobody is preempted.
+struct Calm(u64);
+
+impl Oracle for Calm {
+    fn pick(&mut self, pick: Pick<'_>) -> usize {
+        pick.current.unwrap_or(0)
+    }
+    fn below(&mut self, _: Domain, n: u64) -> u64 {
+        // Ports of the system's choice come from large ranges; those of two protocols should differ, as they do on Linux.
+        if n > 1000 {
+            self.0 += 1;
+            return self.0 * 7919 % n;
+        }
+        n - 1
+    }
+    fn fill(&mut self, _: Domain, bytes: &mut [u8]) {
+        bytes.fill(7);
+    }
+}
+
+/// What a sequence of calls returned, a line each.
+pub type Log = Vec<String>;
+
+/// Runs `body` on the real system and in a simulation.
+pub fn both(body: impl Fn() -> Log + Clone + Send + 'static) -> (Log, Log) {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let real = body();
+    let slot = Arc::new(Mutex::new(Log::new()));
+    let out = slot.clone();
+    let simulated = move || *out.lock().unwrap() = body();
+    let (outcome, _) = simulate(Config::default(), Box::new(Calm(0)), Box::new(simulated));
+    assert_eq!(outcome.end, End::Returned);
+    let simulated = std::mem::take(&mut *slot.lock().unwrap());
+    (real, simulated)
+}
+
+/// Compares two logs; the text shows the lines up to the first difference.
+pub fn difference(real: &Log, simulated: &Log) -> Option<String> {
+    let at = (0..real.len().max(simulated.len())).find(|i| real.get(*i) != simulated.get(*i))?;
+    let before = real[..at].join("\n  ");
+    let line = |log: &Log| log.get(at).cloned().unwrap_or_else(|| "(nothing)".to_owned());
+    Some(format!(
+        "\n  {before}\n  real:      {}\n  simulated: {}",
+        line(real),
+        line(simulated)
+    ))
+}
+
+/// Runs a body both ways and fails if the logs differ.
+pub fn same(body: impl Fn() -> Log + Clone + Send + 'static) {
+    let (real, simulated) = both(body);
+    if let Some(text) = difference(&real, &simulated) {
+        panic!("{text}");
+    }
+}
