@@ -9,7 +9,11 @@ pub type Answer<T = i64> = Result<T, String>;
 /// The name of an error number.
 pub fn error_name(e: i32) -> String {
     let name = squall::kernel::Errno(e).name();
-    if name == "E?" { format!("errno {e}") } else { name.to_owned() }
+    if name == "E?" {
+        format!("errno {e}")
+    } else {
+        name.to_owned()
+    }
 }
 
 fn answer(r: i64) -> Answer {
@@ -39,7 +43,12 @@ pub fn socketpair(kind: c_int) -> Answer<(c_int, c_int)> {
     let mut fds = [0; 2];
     // SAFETY: room for two descriptors.
     answer(i64::from(unsafe {
-        libc::socketpair(libc::AF_UNIX, kind | libc::SOCK_NONBLOCK, 0, fds.as_mut_ptr())
+        libc::socketpair(
+            libc::AF_UNIX,
+            kind | libc::SOCK_NONBLOCK,
+            0,
+            fds.as_mut_ptr(),
+        )
     }))?;
     Ok((fds[0], fds[1]))
 }
@@ -47,7 +56,9 @@ pub fn socketpair(kind: c_int) -> Answer<(c_int, c_int)> {
 pub fn pipe() -> Answer<(c_int, c_int)> {
     let mut fds = [0; 2];
     // SAFETY: room for two descriptors.
-    answer(i64::from(unsafe { libc::pipe2(fds.as_mut_ptr(), libc::O_NONBLOCK) }))?;
+    answer(i64::from(unsafe {
+        libc::pipe2(fds.as_mut_ptr(), libc::O_NONBLOCK)
+    }))?;
     Ok((fds[0], fds[1]))
 }
 
@@ -64,7 +75,9 @@ pub fn close(fd: c_int) -> Answer {
 
 pub fn dup(fd: c_int) -> Answer {
     // SAFETY: no pointers.
-    answer(i64::from(unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 0) }))
+    answer(i64::from(unsafe {
+        libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 0)
+    }))
 }
 
 /// An address in C's layout.
@@ -92,7 +105,9 @@ impl Name {
             sin6_family: libc::AF_INET6 as u16,
             sin6_port: port.to_be(),
             sin6_flowinfo: 0,
-            sin6_addr: libc::in6_addr { s6_addr: ip.octets() },
+            sin6_addr: libc::in6_addr {
+                s6_addr: ip.octets(),
+            },
             sin6_scope_id: 0,
         };
         Name::of(&a, size_of::<sockaddr_in6>())
@@ -122,7 +137,9 @@ impl Name {
     fn of<T>(a: &T, len: usize) -> Name {
         let mut bytes = [0; 128];
         // SAFETY: every structure given here is plain data of at most 128 bytes.
-        let source = unsafe { std::slice::from_raw_parts(std::ptr::from_ref(a).cast::<u8>(), size_of::<T>()) };
+        let source = unsafe {
+            std::slice::from_raw_parts(std::ptr::from_ref(a).cast::<u8>(), size_of::<T>())
+        };
         bytes[..source.len()].copy_from_slice(source);
         Name {
             bytes,
@@ -153,7 +170,10 @@ impl Name {
         let family = i32::from(u16::from_ne_bytes([self.bytes[0], self.bytes[1]]));
         let port = if self.port() == 0 { "0" } else { "port" };
         match family {
-            libc::AF_INET => format!("{}.{}.{}.{}:{port}", self.bytes[4], self.bytes[5], self.bytes[6], self.bytes[7]),
+            libc::AF_INET => format!(
+                "{}.{}.{}.{}:{port}",
+                self.bytes[4], self.bytes[5], self.bytes[6], self.bytes[7]
+            ),
             libc::AF_INET6 => {
                 let ip: [u8; 16] = self.bytes[8..24].try_into().expect("sixteen bytes");
                 format!("[{}]:{port}", std::net::Ipv6Addr::from(ip))
@@ -167,12 +187,16 @@ impl Name {
 
 pub fn bind(fd: c_int, a: &Name) -> Answer {
     // SAFETY: the address is readable for its length.
-    answer(i64::from(unsafe { libc::bind(fd, a.bytes.as_ptr().cast::<sockaddr>(), a.len) }))
+    answer(i64::from(unsafe {
+        libc::bind(fd, a.bytes.as_ptr().cast::<sockaddr>(), a.len)
+    }))
 }
 
 pub fn connect(fd: c_int, a: &Name) -> Answer {
     // SAFETY: the address is readable for its length.
-    answer(i64::from(unsafe { libc::connect(fd, a.bytes.as_ptr().cast::<sockaddr>(), a.len) }))
+    answer(i64::from(unsafe {
+        libc::connect(fd, a.bytes.as_ptr().cast::<sockaddr>(), a.len)
+    }))
 }
 
 pub fn listen(fd: c_int, backlog: c_int) -> Answer {
@@ -184,7 +208,12 @@ pub fn accept(fd: c_int) -> Answer<(c_int, Name)> {
     let mut a = Name::empty();
     // SAFETY: room for an address and its length.
     let fd = answer(i64::from(unsafe {
-        libc::accept4(fd, a.bytes.as_mut_ptr().cast(), &raw mut a.len, libc::SOCK_NONBLOCK)
+        libc::accept4(
+            fd,
+            a.bytes.as_mut_ptr().cast(),
+            &raw mut a.len,
+            libc::SOCK_NONBLOCK,
+        )
     }))?;
     Ok((fd as c_int, a))
 }
@@ -199,7 +228,9 @@ type NameCall = unsafe extern "C" fn(c_int, *mut sockaddr, *mut socklen_t) -> c_
 fn name_by(call: NameCall, fd: c_int) -> Answer<Name> {
     let mut a = Name::empty();
     // SAFETY: room for an address and its length.
-    answer(i64::from(unsafe { call(fd, a.bytes.as_mut_ptr().cast(), &raw mut a.len) }))?;
+    answer(i64::from(unsafe {
+        call(fd, a.bytes.as_mut_ptr().cast(), &raw mut a.len)
+    }))?;
     Ok(a)
 }
 
@@ -213,7 +244,14 @@ pub fn peer(fd: c_int) -> Answer<Name> {
 
 pub fn send(fd: c_int, data: &[u8], flags: c_int) -> Answer {
     // SAFETY: the buffer is readable for its length.
-    answer(unsafe { libc::send(fd, data.as_ptr().cast(), data.len(), flags | libc::MSG_NOSIGNAL) as i64 })
+    answer(unsafe {
+        libc::send(
+            fd,
+            data.as_ptr().cast(),
+            data.len(),
+            flags | libc::MSG_NOSIGNAL,
+        ) as i64
+    })
 }
 
 pub fn send_to(fd: c_int, data: &[u8], a: &Name) -> Answer {
@@ -310,7 +348,13 @@ pub fn get_option(fd: c_int, level: c_int, option: c_int) -> Answer {
     let mut len = size_of::<c_int>() as socklen_t;
     // SAFETY: room for a number.
     answer(i64::from(unsafe {
-        libc::getsockopt(fd, level, option, (&raw mut value).cast::<c_void>(), &raw mut len)
+        libc::getsockopt(
+            fd,
+            level,
+            option,
+            (&raw mut value).cast::<c_void>(),
+            &raw mut len,
+        )
     }))?;
     Ok(i64::from(value))
 }
@@ -318,7 +362,13 @@ pub fn get_option(fd: c_int, level: c_int, option: c_int) -> Answer {
 pub fn set_option(fd: c_int, level: c_int, option: c_int, value: &[u8]) -> Answer {
     // SAFETY: the value is readable for its length.
     answer(i64::from(unsafe {
-        libc::setsockopt(fd, level, option, value.as_ptr().cast(), value.len() as socklen_t)
+        libc::setsockopt(
+            fd,
+            level,
+            option,
+            value.as_ptr().cast(),
+            value.len() as socklen_t,
+        )
     }))
 }
 
@@ -355,23 +405,35 @@ pub fn mask(bits: u32) -> String {
 
 pub fn epoll() -> Answer {
     // SAFETY: no pointers.
-    answer(i64::from(unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) }))
+    answer(i64::from(unsafe {
+        libc::epoll_create1(libc::EPOLL_CLOEXEC)
+    }))
 }
 
 pub fn watch(ep: c_int, op: c_int, fd: c_int, events: u32, data: u64) -> Answer {
     let mut e = libc::epoll_event { events, u64: data };
     // SAFETY: one record.
-    answer(i64::from(unsafe { libc::epoll_ctl(ep, op, fd, &raw mut e) }))
+    answer(i64::from(unsafe {
+        libc::epoll_ctl(ep, op, fd, &raw mut e)
+    }))
 }
 
 /// Everything that epoll reports at once, ordered by its data.
 pub fn events(ep: c_int) -> Answer<String> {
     let mut found = [libc::epoll_event { events: 0, u64: 0 }; 32];
     // SAFETY: room for 32 records.
-    let n = answer(i64::from(unsafe { libc::epoll_wait(ep, found.as_mut_ptr(), 32, 0) }))?;
-    let mut list: Vec<(u64, u32)> = found[..n as usize].iter().map(|e| (e.u64, e.events)).collect();
+    let n = answer(i64::from(unsafe {
+        libc::epoll_wait(ep, found.as_mut_ptr(), 32, 0)
+    }))?;
+    let mut list: Vec<(u64, u32)> = found[..n as usize]
+        .iter()
+        .map(|e| (e.u64, e.events))
+        .collect();
     list.sort_unstable();
-    let list: Vec<String> = list.iter().map(|(d, e)| format!("{d}:{}", mask(*e))).collect();
+    let list: Vec<String> = list
+        .iter()
+        .map(|(d, e)| format!("{d}:{}", mask(*e)))
+        .collect();
     Ok(format!("[{}]", list.join(" ")))
 }
 
@@ -379,6 +441,8 @@ pub fn events(ep: c_int) -> Answer<String> {
 pub fn waiting(fd: c_int) -> Answer {
     let mut n: c_int = -1;
     // SAFETY: room for a number.
-    answer(i64::from(unsafe { libc::ioctl(fd, libc::FIONREAD, &raw mut n) }))?;
+    answer(i64::from(unsafe {
+        libc::ioctl(fd, libc::FIONREAD, &raw mut n)
+    }))?;
     Ok(i64::from(n))
 }

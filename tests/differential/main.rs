@@ -2,7 +2,12 @@
 //!
 //! [`both`] runs a body twice and compares what it logs. Each family of calls has a file of its own that makes sequences
 //! with proptest; a sequence that showed a difference once is kept as a test of its own there.
-#![cfg(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu"))]
+#![cfg(all(
+    target_os = "linux",
+    target_arch = "x86_64",
+    target_env = "gnu",
+    not(squall_portable)
+))]
 
 mod calls;
 mod sockets;
@@ -52,7 +57,11 @@ pub fn both(body: impl Fn() -> Log + Clone + Send + 'static) -> (Log, Log) {
 pub fn difference(real: &Log, simulated: &Log) -> Option<String> {
     let at = (0..real.len().max(simulated.len())).find(|i| real.get(*i) != simulated.get(*i))?;
     let before = real[..at].join("\n  ");
-    let line = |log: &Log| log.get(at).cloned().unwrap_or_else(|| "(nothing)".to_owned());
+    let line = |log: &Log| {
+        log.get(at)
+            .cloned()
+            .unwrap_or_else(|| "(nothing)".to_owned())
+    };
     Some(format!(
         "\n  {before}\n  real:      {}\n  simulated: {}",
         line(real),

@@ -209,6 +209,15 @@ impl World {
         // The first says that the attempt succeeded.
         let _ = calls::connect(client, &calls::name(listener)?);
         let _ = calls::close(listener);
+        // Nagle's algorithm holds small segments back for as long as the real system's timers say.
+        for socket in [client, server] {
+            calls::set_option(
+                socket,
+                libc::IPPROTO_TCP,
+                libc::TCP_NODELAY,
+                &1i32.to_ne_bytes(),
+            )?;
+        }
         Ok((client, server))
     }
 
@@ -223,7 +232,8 @@ impl World {
     }
 
     fn is_unix(&self, slot: usize) -> bool {
-        calls::get_option(self.fd(slot), libc::SOL_SOCKET, libc::SO_DOMAIN) == Ok(libc::AF_UNIX.into())
+        calls::get_option(self.fd(slot), libc::SOL_SOCKET, libc::SO_DOMAIN)
+            == Ok(libc::AF_UNIX.into())
     }
 
     fn payload(&self, n: usize) -> Vec<u8> {
@@ -233,7 +243,9 @@ impl World {
     fn bytes(r: &Answer<Vec<u8>>) -> String {
         match r {
             Ok(data) => {
-                let sum = data.iter().fold(7u32, |h, b| h.wrapping_mul(31).wrapping_add(u32::from(*b)));
+                let sum = data
+                    .iter()
+                    .fold(7u32, |h, b| h.wrapping_mul(31).wrapping_add(u32::from(*b)));
                 format!("{} ({sum:x})", data.len())
             }
             Err(e) => e.clone(),
@@ -270,7 +282,9 @@ impl World {
                 let name = match self.made[s] {
                     Some(Make::Tcp6 | Make::Udp6) if any => Name::v6(Ipv6Addr::UNSPECIFIED, 0),
                     Some(Make::Tcp6 | Make::Udp6) => Name::v6(Ipv6Addr::LOCALHOST, 0),
-                    Some(Make::UnixStream | Make::UnixDatagram | Make::UnixPacket) if any => Name::unix(""),
+                    Some(Make::UnixStream | Make::UnixDatagram | Make::UnixPacket) if any => {
+                        Name::unix("")
+                    }
                     Some(Make::UnixStream | Make::UnixDatagram | Make::UnixPacket) => {
                         Name::unix(&format!("{}-{s}", self.prefix))
                     }
@@ -290,19 +304,27 @@ impl World {
                 Err(e) => e,
             },
             Op::Send(s, n) => word(&calls::send(self.fd(s), &self.payload(n), 0)),
-            Op::SendTo(s, to, n) => word(&calls::send_to(self.fd(s), &self.payload(n), &self.target(s, to))),
-            Op::SendMessage(s, a, b) => {
-                word(&calls::send_message(self.fd(s), &self.payload(a), &self.payload(b)))
-            }
+            Op::SendTo(s, to, n) => word(&calls::send_to(
+                self.fd(s),
+                &self.payload(n),
+                &self.target(s, to),
+            )),
+            Op::SendMessage(s, a, b) => word(&calls::send_message(
+                self.fd(s),
+                &self.payload(a),
+                &self.payload(b),
+            )),
             Op::Receive(s, n, flags) => World::bytes(&calls::recv(self.fd(s), n, flags)),
             Op::ReceiveFrom(s, n) => match calls::recv_from(self.fd(s), n) {
                 Ok((data, from)) => format!("{} from {}", World::bytes(&Ok(data)), from.text()),
                 Err(e) => e,
             },
-            Op::ReceiveMessage(s, a, b, flags) => match calls::recv_message(self.fd(s), a, b, flags) {
-                Ok((n, flags)) => format!("{n} flags {flags:#x}"),
-                Err(e) => e,
-            },
+            Op::ReceiveMessage(s, a, b, flags) => {
+                match calls::recv_message(self.fd(s), a, b, flags) {
+                    Ok((n, flags)) => format!("{n} flags {flags:#x}"),
+                    Err(e) => e,
+                }
+            }
             Op::Read(s, n) => World::bytes(&calls::read(self.fd(s), n)),
             // Linux versions differ on a write of more than eight bytes to an eventfd.
             Op::Write(s, n) if matches!(self.made[s], Some(Make::EventFd(..))) => {
@@ -326,7 +348,12 @@ impl World {
             Op::Name(s) => calls::name(self.fd(s)).map_or_else(|e| e, |n| n.text()),
             Op::Peer(s) => calls::peer(self.fd(s)).map_or_else(|e| e, |n| n.text()),
             Op::Option(s, level, name) => word(&calls::get_option(self.fd(s), level, name)),
-            Op::Set(s, level, name, v) => word(&calls::set_option(self.fd(s), level, name, &v.to_ne_bytes())),
+            Op::Set(s, level, name, v) => word(&calls::set_option(
+                self.fd(s),
+                level,
+                name,
+                &v.to_ne_bytes(),
+            )),
             Op::Waiting(s) => word(&calls::waiting(self.fd(s))),
             Op::Watch(s, control, interest) => word(&calls::watch(
                 self.epoll,
@@ -346,7 +373,8 @@ impl World {
             .filter(|s| self.slots[*s].is_some())
             .map(|s| format!("{s}:{}", word(&calls::readiness(self.fd(s)))))
             .collect();
-        self.log.push(format!("{op:?} = {result}    {}", ready.join(" ")));
+        self.log
+            .push(format!("{op:?} = {result}    {}", ready.join(" ")));
     }
 }
 
@@ -368,12 +396,27 @@ fn run(ops: &[Op]) -> Log {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+    // The same sequences each time, so that a change is judged by what it changed; PROPTEST_RNG_SEED asks for others.
+    #![proptest_config(ProptestConfig {
+        cases: 2000,
+        failure_persistence: None,
+        rng_seed: prop::test_runner::RngSeed::Fixed(1),
+        ..ProptestConfig::default()
+    })]
 
     #[test]
     fn sockets_behave_as_on_linux(ops in ops()) {
-        let (real, simulated) = both(move || run(&ops));
-        if let Some(text) = difference(&real, &simulated) {
+        // On a busy machine real segments may be late by a moment; a true difference is there each time.
+        let mut found = None;
+        for _ in 0..3 {
+            let ops = ops.clone();
+            let (real, simulated) = both(move || run(&ops));
+            found = difference(&real, &simulated);
+            if found.is_none() {
+                break;
+            }
+        }
+        if let Some(text) = found {
             return Err(TestCaseError::fail(text));
         }
     }

@@ -13,7 +13,10 @@ fn a_full_unix_stream_opens_again() {
         while let Ok(n) = calls::send(a, &[1; 1000], 0) {
             sent += n;
         }
-        log.push(format!("filled after {sent}, {}", word(&calls::readiness(a))));
+        log.push(format!(
+            "filled after {sent}, {}",
+            word(&calls::readiness(a))
+        ));
         for _ in 0..93 {
             let got = calls::recv(b, 1000, 0).map(|d| d.len());
             log.push(format!("{} {}", word(&got), word(&calls::readiness(a))));
