@@ -76,3 +76,14 @@ pub fn same(body: impl Fn() -> Log + Clone + Send + 'static) {
         panic!("{text}");
     }
 }
+
+/// So many cases unless `PROPTEST_CASES` says otherwise. A failing sequence is kept as a test, not in a file.
+pub fn cases(n: u32) -> proptest::test_runner::Config {
+    let wanted = std::env::var("PROPTEST_CASES").ok().and_then(|v| v.parse().ok());
+    proptest::test_runner::Config {
+        cases: wanted.unwrap_or(n),
+        failure_persistence: None,
+        max_shrink_iters: 5000,
+        ..Default::default()
+    }
+}

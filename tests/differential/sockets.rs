@@ -396,13 +396,7 @@ fn run(ops: &[Op]) -> Log {
 }
 
 proptest! {
-    // The same sequences each time, so that a change is judged by what it changed; PROPTEST_RNG_SEED asks for others.
-    #![proptest_config(ProptestConfig {
-        cases: 2000,
-        failure_persistence: None,
-        rng_seed: prop::test_runner::RngSeed::Fixed(1),
-        ..ProptestConfig::default()
-    })]
+    #![proptest_config(crate::cases(2000))]
 
     #[test]
     fn sockets_behave_as_on_linux(ops in ops()) {

@@ -23,6 +23,8 @@ pub(crate) struct Listener {
     chosen: bool,
     backlog: usize,
     queue: VecDeque<FlowId>,
+    /// Left over from before it listened.
+    pub(crate) error: Option<Errno>,
 }
 
 impl Listener {
@@ -64,7 +66,8 @@ impl Kernel {
             None => self.tcp_hold(id, SocketAddr::new(any(family), 0))?,
         };
         self.net.tcp.listen(host, local.port(), id)?;
-        let options = self.tcp(id)?.options.clone();
+        let t = self.tcp(id)?;
+        let (options, error) = (t.options.clone(), t.error);
         self.objects.replace(
             id,
             Kind::Listener(Box::new(Listener {
@@ -75,6 +78,7 @@ impl Kernel {
                 chosen,
                 backlog,
                 queue: VecDeque::new(),
+                error,
             })),
         );
         Ok(())
@@ -136,6 +140,7 @@ impl Kernel {
             fixed: l.fixed,
             chosen: l.chosen,
             hold: Hold::Port,
+            error: l.error,
             ..Tcp::new(l.family)
         };
         if let Some(bound) = self.net.tcp.bound_mut(host, l.local.port(), id) {

@@ -2,7 +2,7 @@
 //! move in [`flow`](crate::kernel::net::flow). Called by `net/socket.rs`, which dispatches over the kinds of sockets.
 
 use super::{Kind, ObjectId, bits};
-use crate::kernel::net::address::{Family, Style, any, canonical, destination, shown};
+use crate::kernel::net::address::{Address, Family, Style, any, canonical, destination, shown};
 use crate::kernel::net::flow::{CLIENT, FlowId, Owner, Phase};
 use crate::kernel::net::options::Options;
 use crate::kernel::net::ports::Bound;
@@ -90,7 +90,7 @@ impl Tcp {
     }
 
     /// The address of a socket that holds its port.
-    pub(super) fn held(&self) -> Option<SocketAddr> {
+    pub(crate) fn held(&self) -> Option<SocketAddr> {
         self.local.filter(|_| self.hold != Hold::Nothing)
     }
 
@@ -152,7 +152,17 @@ impl Kernel {
     pub(crate) fn tcp_bind(&mut self, id: ObjectId, address: SocketAddr) -> Result<()> {
         let host = self.objects.host(id).ok_or(Errno::EBADF)?;
         let t = self.tcp(id)?;
-        if t.hold != Hold::Nothing || t.end().is_some() {
+        let (end, chosen, held) = (t.end(), t.chosen, t.held());
+        if let Some((flow, side)) = end
+            && !chosen
+            && self.flow(flow)?.ends[side].closed()
+            && let Some(local) = held
+        {
+            // A port that the system chose for a connection goes with it.
+            let hold = std::mem::replace(&mut self.tcp(id)?.hold, Hold::Nothing);
+            self.tcp_release(host, id, local.port(), hold, 0);
+        }
+        if self.tcp(id)?.hold != Hold::Nothing {
             return Err(Errno::EINVAL);
         }
         let address = canonical(address);
@@ -168,7 +178,7 @@ impl Kernel {
 
     /// connect(2), the first half: starts the attempt, or says what became of an earlier one. `EINPROGRESS` when it was
     /// started; then [`tcp_connected`](Kernel::tcp_connected) tells.
-    pub(crate) fn tcp_connect(&mut self, id: ObjectId, to: SocketAddr) -> Result<()> {
+    pub(crate) fn tcp_connect(&mut self, id: ObjectId, to: &Address) -> Result<()> {
         let host = self.objects.host(id).ok_or(Errno::EBADF)?;
         if matches!(self.objects.get(id), Some(Kind::Listener(_))) {
             return Err(Errno::EISCONN);
@@ -183,7 +193,10 @@ impl Kernel {
                 };
             }
         }
-        let to = self.fitting(id, to)?;
+        let Address::Inet(to) = to else {
+            return Err(Errno::EAFNOSUPPORT);
+        };
+        let to = self.fitting(id, *to)?;
         let t = self.tcp(id)?;
         let (local, v6only) = (t.held(), t.family == Family::V6 && t.options.v6only);
         t.error = None;

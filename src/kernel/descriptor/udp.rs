@@ -94,6 +94,11 @@ impl Udp {
         self.queue.front().map_or(0, |d| d.data.len())
     }
 
+    /// Whether it has a port.
+    pub(crate) fn is_bound(&self) -> bool {
+        self.local.is_some()
+    }
+
     /// Takes the pending error.
     pub(crate) fn take_error(&mut self) -> Option<Errno> {
         self.error.take()
@@ -135,7 +140,7 @@ impl Kernel {
     }
 
     /// The socket's own address; a port of the system's choice if it has none yet.
-    fn udp_bound(&mut self, id: ObjectId) -> Result<SocketAddr> {
+    pub(crate) fn udp_bound(&mut self, id: ObjectId) -> Result<SocketAddr> {
         let u = self.udp(id)?;
         match u.local {
             Some(local) => Ok(local),

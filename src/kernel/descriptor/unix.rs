@@ -324,11 +324,12 @@ impl Kernel {
 
     /// accept(2): the socket object, with one reference, now the caller's.
     pub(crate) fn unix_accept(&mut self, id: ObjectId, nonblocking: bool) -> Result<ObjectId> {
+        let waits = !self.objects.nonblocking(id);
         let u = self.unix(id)?;
         if u.style == Style::Datagram {
             return Err(Errno::EOPNOTSUPP);
         }
-        let shut = u.no_more_in;
+        let shut = u.no_more_in && waits;
         let State::Listening { queue, .. } = &mut u.state else {
             return Err(Errno::EINVAL);
         };

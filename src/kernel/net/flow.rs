@@ -320,7 +320,13 @@ impl Kernel {
     }
 
     /// Receives what is there. `EAGAIN` while nothing is, 0 at the end of the stream.
-    pub(crate) fn flow_receive(&mut self, id: FlowId, side: usize, out: &mut [u8], peek: bool) -> Result<usize> {
+    pub(crate) fn flow_receive(
+        &mut self,
+        id: FlowId,
+        side: usize,
+        parts: &mut [&mut [u8]],
+        peek: bool,
+    ) -> Result<usize> {
         let me = &mut self.flow(id)?.ends[side];
         if me.inbox.is_empty() {
             if me.peer_finished {
@@ -335,16 +341,25 @@ impl Kernel {
                 _ => Err(Errno::EAGAIN),
             };
         }
-        let there = me.inbox.len().min(out.len());
+        let room: usize = parts.iter().map(|p| p.len()).sum();
+        let there = me.inbox.len().min(room);
         let n = if peek { there } else { self.split_read(there) };
         let flow = self.flow(id)?;
-        let out = &mut out[..n];
+        let (capacity, before) = flow.way_out(1 - side);
+        let inbox = &mut flow.ends[side].inbox;
+        let mut copied = 0;
+        for part in parts {
+            let now = part.len().min(n - copied);
+            if peek {
+                inbox.copy_at(copied, &mut part[..now]);
+            } else {
+                inbox.pop(&mut part[..now]);
+            }
+            copied += now;
+        }
         if peek {
-            flow.ends[side].inbox.peek(out);
             return Ok(n);
         }
-        let (capacity, before) = flow.way_out(1 - side);
-        flow.ends[side].inbox.pop(out);
         let remote = flow.remote;
         self.progress();
         if remote {

@@ -185,6 +185,9 @@ impl Kernel {
             }
         }
         let to = to.filter(|_| style == Style::Datagram);
+        if to == Some(&UnixName::Unnamed) {
+            return Err(Errno::EINVAL);
+        }
         let n: usize = parts.iter().map(|p| p.len()).sum();
         let capacity = u.options.send_capacity();
         if n > capacity - 32 {

@@ -117,12 +117,17 @@ impl Kernel {
     /// `EAGAIN` for one that could not be started because a queue is full, see [`socket_obstacle`](Kernel::socket_obstacle).
     pub(crate) fn socket_connect(&mut self, id: ObjectId, to: &Address) -> Result<()> {
         match (self.objects.get(id), to) {
-            (Some(Kind::Tcp(_) | Kind::Listener(_)), Address::Inet(a)) => self.tcp_connect(id, *a),
-            (Some(Kind::Listener(_)), Address::Unix(_)) => Err(Errno::EISCONN),
-            (Some(Kind::Tcp(t)), Address::Unix(_)) if t.end().is_some() => Err(Errno::EISCONN),
             (Some(Kind::Tcp(_) | Kind::Listener(_)), Address::Unspecified) => self.tcp_disconnect(id),
-            (Some(Kind::Udp(_)), Address::Inet(a)) => self.udp_connect(id, Some(self.fitting(id, *a)?)),
+            (Some(Kind::Tcp(_) | Kind::Listener(_)), to) => self.tcp_connect(id, to),
             (Some(Kind::Udp(_)), Address::Unspecified) => self.udp_connect(id, None),
+            (Some(Kind::Udp(_)), to) => {
+                // Linux gives it a port before it looks at the address.
+                self.udp_bound(id)?;
+                match to {
+                    Address::Inet(a) => self.udp_connect(id, Some(self.fitting(id, *a)?)),
+                    _ => Err(Errno::EAFNOSUPPORT),
+                }
+            }
             (Some(Kind::Unix(_)), Address::Unix(name)) => self.unix_connect(id, name),
             (Some(Kind::Unix(_)), Address::Unspecified) => self.unix_disconnect(id),
             (Some(Kind::Unix(_)), _) => Err(Errno::EINVAL),
@@ -180,7 +185,7 @@ impl Kernel {
     pub(crate) fn socket_recv(&mut self, id: ObjectId, out: &mut [u8], peek: bool) -> Result<usize> {
         match self.objects.get(id) {
             Some(Kind::Tcp(t)) => match t.end() {
-                Some((flow, side)) => self.flow_receive(flow, side, out, peek),
+                Some((flow, side)) => self.flow_receive(flow, side, &mut [out], peek),
                 None => self.tcp_receive_idle(id),
             },
             Some(Kind::Listener(_)) => Err(Errno::ENOTCONN),
@@ -201,30 +206,20 @@ impl Kernel {
         match self.objects.get(id) {
             Some(Kind::Udp(_)) => self.udp_receive(id, parts, peek),
             Some(Kind::Unix(_)) => self.unix_receive(id, parts, peek),
-            _ => {
-                let mut len = 0;
-                if parts.is_empty() {
-                    return self.socket_recv(id, &mut [], peek).map(|_| Received::default());
-                }
-                for part in parts {
-                    match self.socket_recv(id, part, peek) {
-                        Ok(n) => {
-                            len += n;
-                            // A second look would see the same bytes again.
-                            if n < part.len() || peek {
-                                break;
-                            }
-                        }
-                        Err(e) if len == 0 => return Err(e),
-                        Err(_) => break,
-                    }
-                }
+            Some(Kind::Tcp(t)) => {
+                let len = match t.end() {
+                    Some((flow, side)) => self.flow_receive(flow, side, parts, peek),
+                    None => self.tcp_receive_idle(id),
+                }?;
                 Ok(Received {
                     len,
                     whole: len,
                     ..Received::default()
                 })
             }
+            Some(Kind::Listener(_)) => Err(Errno::ENOTCONN),
+            Some(_) => Err(Errno::ENOTSOCK),
+            None => Err(Errno::EBADF),
         }
     }
 
@@ -238,6 +233,9 @@ impl Kernel {
         control: &Control,
         rights: &[ObjectId],
     ) -> Result<usize> {
+        if matches!(self.objects.get(id), Some(Kind::Udp(_))) {
+            self.udp_bound(id)?;
+        }
         match (self.objects.get(id), to) {
             (Some(Kind::Udp(_)), None | Some(Address::Unspecified)) => self.udp_send(id, parts, None, control),
             (Some(Kind::Udp(_)), Some(Address::Inet(a))) => {
@@ -246,6 +244,7 @@ impl Kernel {
             }
             (Some(Kind::Unix(_)), None) => self.unix_send(id, parts, None, rights),
             (Some(Kind::Unix(_)), Some(Address::Unix(name))) => self.unix_send(id, parts, Some(name), rights),
+            (Some(Kind::Udp(u)), Some(_)) if u.family == Family::V6 => Err(Errno::EINVAL),
             (Some(Kind::Udp(_)), Some(_)) => Err(Errno::EAFNOSUPPORT),
             (Some(Kind::Unix(u)), Some(_)) if u.style == Style::Datagram => Err(Errno::EINVAL),
             // Connections look at no address, only at whether there is one.
@@ -257,7 +256,7 @@ impl Kernel {
                 }
                 None => self.tcp_send_idle(id),
             },
-            (Some(Kind::Listener(_)), _) => Err(Errno::EPIPE),
+            (Some(Kind::Listener(_)), _) => Err(self.socket_take_error(id).unwrap_or(Errno::EPIPE)),
             (Some(_), _) => Err(Errno::ENOTSOCK),
             (None, _) => Err(Errno::EBADF),
         }
@@ -279,7 +278,7 @@ impl Kernel {
                 }
                 None => self.tcp_send_idle(id),
             },
-            Some(Kind::Listener(_)) => Err(Errno::EPIPE),
+            Some(Kind::Listener(_)) => Err(self.socket_take_error(id).unwrap_or(Errno::EPIPE)),
             Some(Kind::Udp(_) | Kind::Unix(_)) => self.socket_transmit(id, &[data], None, &Control::default(), &[]),
             Some(_) => Err(Errno::ENOTSOCK),
             None => Err(Errno::EBADF),
@@ -371,6 +370,7 @@ impl Kernel {
     pub(crate) fn socket_take_error(&mut self, id: ObjectId) -> Option<Errno> {
         match self.objects.get_mut(id) {
             Some(Kind::Tcp(_)) => self.tcp_take_error(id),
+            Some(Kind::Listener(l)) => l.error.take(),
             Some(Kind::Udp(u)) => u.take_error(),
             Some(Kind::Unix(u)) => u.error.take(),
             _ => None,
@@ -380,6 +380,15 @@ impl Kernel {
     /// setsockopt(2).
     pub(crate) fn socket_set_option(&mut self, id: ObjectId, level: c_int, name: c_int, value: &[u8]) -> Result<()> {
         let (family, style, _) = self.socket_kind(id)?;
+        let bound = match self.objects.get(id) {
+            Some(Kind::Tcp(t)) => t.held().is_some(),
+            Some(Kind::Udp(u)) => u.is_bound(),
+            Some(Kind::Listener(_)) => true,
+            _ => false,
+        };
+        if bound && family == Family::V6 && (level, name) == (libc::IPPROTO_IPV6, libc::IPV6_V6ONLY) {
+            return Err(Errno::EINVAL);
+        }
         match self.objects.get_mut(id) {
             Some(Kind::Tcp(t)) => {
                 t.options.set(family, style, level, name, value)?;
