@@ -77,13 +77,22 @@ pub fn same(body: impl Fn() -> Log + Clone + Send + 'static) {
     }
 }
 
-/// So many cases unless `PROPTEST_CASES` says otherwise. A failing sequence is kept as a test, not in a file.
+/// So many cases unless `PROPTEST_CASES` says otherwise, and the same ones each time unless `PROPTEST_RNG_SEED` does. A
+/// failing sequence is kept as a test, not in a file.
 pub fn cases(n: u32) -> proptest::test_runner::Config {
-    let wanted = std::env::var("PROPTEST_CASES").ok().and_then(|v| v.parse().ok());
+    let defaults = proptest::test_runner::Config::default();
+    let rng_seed = match std::env::var_os("PROPTEST_RNG_SEED") {
+        Some(_) => defaults.rng_seed,
+        None => proptest::test_runner::RngSeed::Fixed(1),
+    };
+    let wanted = std::env::var("PROPTEST_CASES")
+        .ok()
+        .and_then(|v| v.parse().ok());
     proptest::test_runner::Config {
         cases: wanted.unwrap_or(n),
         failure_persistence: None,
         max_shrink_iters: 5000,
-        ..Default::default()
+        rng_seed,
+        ..defaults
     }
 }
