@@ -39,3 +39,15 @@ pub fn spawn_on(_: u16, _: &str, _: Box<dyn FnOnce() + Send>) {
 pub fn fail_host(_: String) -> ! {
     panic!("a host can fail only inside a simulation")
 }
+
+/// # Panics
+/// Always.
+pub fn link_latency(_: u16, _: u16, _: u64, _: u64) {
+    panic!("links exist only inside a simulation")
+}
+
+/// # Panics
+/// Always.
+pub fn link_down(_: u16, _: u16, _: bool) {
+    panic!("links exist only inside a simulation")
+}

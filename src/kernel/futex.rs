@@ -75,7 +75,7 @@ impl Kernel {
 
     /// The place of a futex word, refused when it is not aligned.
     pub(crate) fn futex_word(address: usize) -> Result<Word> {
-        if address % 4 != 0 {
+        if !address.is_multiple_of(4) {
             return Err(Errno::EINVAL);
         }
         Ok(Word {

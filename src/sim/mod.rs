@@ -2,9 +2,11 @@
 //! body; everything here calls the kernel.
 
 mod host;
+mod link;
 
 pub use host::{Host, HostOutcome};
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 /// The simulated world of one run.
@@ -51,5 +53,39 @@ impl Sim {
     /// All hosts, the test's own first.
     pub fn hosts(&self) -> Vec<Host> {
         crate::kernel::hosts().into_iter().map(Host::from).collect()
+    }
+
+    /// Cuts the link between two hosts in both directions: packets that leave from now on are lost. TCP retransmits, and
+    /// gives up with `ETIMEDOUT` after its usual time (about two minutes for a connection attempt, about a quarter of an
+    /// hour for one that is established).
+    ///
+    /// # Panics
+    /// If there is no host of one of the names.
+    pub fn partition(&self, a: &str, b: &str) {
+        link::cut(a, b, true);
+    }
+
+    /// Cuts the link in one direction only.
+    ///
+    /// # Panics
+    /// If there is no host of one of the names.
+    pub fn partition_oneway(&self, from: &str, to: &str) {
+        link::cut_oneway(from, to, true);
+    }
+
+    /// Repairs the link between two hosts in both directions.
+    ///
+    /// # Panics
+    /// If there is no host of one of the names.
+    pub fn repair(&self, a: &str, b: &str) {
+        link::cut(a, b, false);
+    }
+
+    /// Sets how long packets travel from one host to another: uniform over the range. Default: 200 us to 1 ms.
+    ///
+    /// # Panics
+    /// If there is no host of one of the names, or the range is empty.
+    pub fn latency(&self, from: &str, to: &str, range: RangeInclusive<Duration>) {
+        link::latency(from, to, &range);
     }
 }

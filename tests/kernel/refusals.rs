@@ -40,7 +40,7 @@ fn exit_and_abort_end_the_run() {
     // Not std's function: it remembers in a static that the process is ending, and this process goes on.
     // SAFETY: exit takes a number.
     let exit = || unsafe { libc::exit(3) };
-    let (result, outcome) = run_with::<()>(Config::default(), 1, move || exit());
+    let (result, outcome) = run_with::<()>(Config::default(), 1, exit);
     assert!(result.is_none());
     assert_eq!(outcome.end, End::Exited(3));
     let (_, outcome) = run_with(Config::default(), 1, || std::process::abort());

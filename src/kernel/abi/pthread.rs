@@ -278,7 +278,7 @@ unsafe extern "C" fn pthread_cancel(t: libc::pthread_t) -> c_int {
 /// `out` must point to `size` writable bytes.
 unsafe fn affinity(size: usize, out: *mut u8) -> Result<usize> {
     let cpus = thread::with_kernel(|k| k.host().cpus) as usize;
-    if size * 8 < cpus || size % 8 != 0 {
+    if size * 8 < cpus || !size.is_multiple_of(8) {
         return Err(Errno::EINVAL);
     }
     // SAFETY: the caller's promise.

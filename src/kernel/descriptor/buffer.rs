@@ -30,15 +30,6 @@ impl Buffer {
         self.capacity.saturating_sub(self.bytes.len())
     }
 
-    pub(crate) fn capacity(&self) -> usize {
-        self.capacity
-    }
-
-    /// Changes the capacity; bytes that are there stay.
-    pub(crate) fn set_capacity(&mut self, capacity: usize) {
-        self.capacity = capacity;
-    }
-
     /// Appends as much of `data` as fits; returns how much.
     pub(crate) fn push(&mut self, data: &[u8]) -> usize {
         let n = data.len().min(self.room());

@@ -467,12 +467,10 @@ impl Kernel {
         attempt: Result<T>,
     ) -> Step<T> {
         self.sched.point = true;
+        let waits = !dont_wait && !self.objects.nonblocking(id);
+        let in_time = self.sched.me().resume != Resume::TimedOut || until.is_none_or(|at| at > self.now);
         match attempt {
-            Err(Errno::EAGAIN)
-                if !dont_wait
-                    && !self.objects.nonblocking(id)
-                    && !(self.sched.me().resume == Resume::TimedOut && until.is_some_and(|t| t <= self.now)) =>
-            {
+            Err(Errno::EAGAIN) if waits && in_time => {
                 Step::Wait(Wait {
                     on: super::sched::On::Object(id),
                     until,

@@ -394,9 +394,4 @@ impl Kernel {
             }
         }
     }
-
-    /// Whether the object is a Unix socket.
-    pub(crate) fn is_unix(&self, id: ObjectId) -> bool {
-        matches!(self.objects.get(id), Some(Kind::Unix(_)))
-    }
 }

@@ -218,7 +218,7 @@ impl Ports {
             matching.map(|b| b.object).nth(choose(ties) as usize)
         } else {
             // Sockets that share by SO_REUSEADDR alone: Linux gives everything to the last one bound.
-            matching.map(|b| b.object).last()
+            matching.map(|b| b.object).next_back()
         }
     }
 }

@@ -346,11 +346,10 @@ impl Kernel {
             return;
         };
         let me = &f.ends[side];
-        if me.phase == Phase::SynReceived && matches!(packet, Packet::Ack { .. } | Packet::Data { .. }) {
-            if !self.wire_established(id) {
+        if me.phase == Phase::SynReceived && matches!(packet, Packet::Ack { .. } | Packet::Data { .. })
+            && !self.wire_established(id) {
                 return;
             }
-        }
         match packet {
             Packet::Syn => self.syn_arrives(id),
             Packet::SynAck { limit } => self.syn_ack_arrives(id, limit),

@@ -21,6 +21,11 @@ static TABLE: [AtomicUsize; KEYS] = [const { AtomicUsize::new(UNUSED) }; KEYS];
 #[unsafe(link_section = "squall_keep")]
 static TOP: AtomicUsize = AtomicUsize::new(0);
 
+/// The keys that may be in use.
+fn in_use() -> impl Iterator<Item = (usize, &'static AtomicUsize)> {
+    TABLE.iter().take(TOP.load(Ordering::Acquire)).enumerate()
+}
+
 /// libc created a key.
 pub(crate) fn key_created(key: libc::pthread_key_t, destructor: Option<KeyDestructor>) {
     let key = key as usize;
@@ -66,8 +71,8 @@ pub(super) fn mark() -> Mark {
 impl Mark {
     /// Deletes the keys that were created since: the statics that held them are about to forget them.
     pub(super) fn delete_newer(&self) {
-        for key in 0..TOP.load(Ordering::Acquire) {
-            if !self.known[key] && TABLE[key].swap(UNUSED, Ordering::AcqRel) != UNUSED {
+        for (key, place) in in_use() {
+            if !self.known[key] && place.swap(UNUSED, Ordering::AcqRel) != UNUSED {
                 next!(c"pthread_key_delete", fn(libc::pthread_key_t) -> libc::c_int, key as libc::pthread_key_t);
             }
         }
@@ -79,8 +84,8 @@ pub(super) fn run_destructors() -> bool {
     let mut ran = false;
     for _ in 0..ROUNDS {
         let mut again = false;
-        for key in 0..TOP.load(Ordering::Acquire) {
-            let destructor = TABLE[key].load(Ordering::Acquire);
+        for (key, place) in in_use() {
+            let destructor = place.load(Ordering::Acquire);
             if destructor == UNUSED {
                 continue;
             }
@@ -107,8 +112,8 @@ pub(super) fn run_destructors() -> bool {
 
 /// Forgets the values that an abandoned thread left behind, without destroying them.
 pub(super) fn forget_values() {
-    for key in 0..TOP.load(Ordering::Acquire) {
-        if TABLE[key].load(Ordering::Acquire) != UNUSED && !get(key).is_null() {
+    for (key, place) in in_use() {
+        if place.load(Ordering::Acquire) != UNUSED && !get(key).is_null() {
             clear(key);
         }
     }

@@ -598,6 +598,24 @@ pub fn spawn_on(host: u16, name: &str, body: Box<dyn FnOnce() + Send>) {
     with_kernel(|k| k.sched.threads[id as usize].detached = true);
 }
 
+/// Sets the range of travel times from one host to another, both ends included, in nanoseconds.
+///
+/// # Panics
+/// Outside a simulation.
+pub fn link_latency(from: u16, to: u16, least: u64, most: u64) {
+    assert!(simulated(), "links exist only inside a simulation");
+    with_kernel(|k| k.link_latency(from, to, least, most));
+}
+
+/// Cuts or repairs the link from one host to another. What is on its way still arrives.
+///
+/// # Panics
+/// Outside a simulation.
+pub fn link_down(from: u16, to: u16, down: bool) {
+    assert!(simulated(), "links exist only inside a simulation");
+    with_kernel(|k| k.link_down(from, to, down));
+}
+
 /// Ends the run because the running thread's host failed.
 ///
 /// # Panics
