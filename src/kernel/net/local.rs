@@ -7,7 +7,7 @@ use super::address::{Address, Style, UnixName};
 use super::socket::Received;
 use crate::kernel::descriptor::buffer::Buffer;
 use crate::kernel::descriptor::unix::State;
-use crate::kernel::descriptor::{Kind, ObjectId, bits};
+use crate::kernel::descriptor::{ObjectId, bits};
 use crate::kernel::{Errno, Kernel, Result};
 use std::collections::VecDeque;
 
