@@ -38,11 +38,12 @@ impl Futexes {
         }
     }
 
-    fn first(&self, word: Word, mask: u32) -> Option<u32> {
-        self.waiters
+    fn take_first(&mut self, word: Word, mask: u32) -> Option<u32> {
+        let i = self
+            .waiters
             .iter()
-            .find(|w| w.word == word && w.mask & mask != 0)
-            .map(|w| w.thread)
+            .position(|w| w.word == word && w.mask & mask != 0)?;
+        Some(self.waiters.remove(i).thread)
     }
 }
 
@@ -51,7 +52,7 @@ impl Kernel {
     pub(crate) fn wake_word(&mut self, word: Word, n: u32, mask: u32) -> u32 {
         let mut woken = 0;
         while woken < n {
-            let Some(thread) = self.futexes.first(word, mask) else {
+            let Some(thread) = self.futexes.take_first(word, mask) else {
                 break;
             };
             self.wake(thread, Resume::Woken);

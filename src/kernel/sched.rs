@@ -182,6 +182,7 @@ impl Kernel {
     }
 
     /// The running thread blocks in `call`.
+    #[inline]
     pub(crate) fn block(&mut self, call: &'static str, wait: Wait) {
         let id = self.sched.current;
         match &wait.on {
@@ -210,6 +211,7 @@ impl Kernel {
     }
 
     /// Lets a blocked thread go on. Does nothing to one that is not blocked.
+    #[inline]
     pub(crate) fn wake(&mut self, id: u32, resume: Resume) {
         let thread = &mut self.sched.threads[id as usize];
         if !matches!(thread.state, State::Blocked { .. }) {
@@ -263,6 +265,7 @@ impl Kernel {
     }
 
     /// After the running thread blocked or ended: who goes on. Moves the clock to the next event while nobody can.
+    #[inline]
     pub(crate) fn next_thread(&mut self) -> u32 {
         self.sched.point = false;
         while self.sched.runnable.is_empty() {
@@ -287,6 +290,7 @@ impl Kernel {
         self.choose()
     }
 
+    #[inline]
     fn choose(&mut self) -> u32 {
         let runnable = &self.sched.runnable;
         if let [only] = runnable[..] {

@@ -31,6 +31,8 @@ pub(crate) use keys::{key_created, key_deleted};
 pub(crate) struct Machine {
     kernel: Kernel,
     slots: Vec<*mut Slot>,
+    /// The context of each simulated thread of the run, by its number.
+    contexts: Vec<*mut Context>,
     /// Free slots with a stack of the usual size.
     free: Vec<usize>,
     carrier: Context,
@@ -85,6 +87,7 @@ fn boot() -> &'static mut Machine {
         let machine = Box::new(Machine {
             kernel: Kernel::new(),
             slots: Vec::new(),
+            contexts: Vec::new(),
             free: Vec::new(),
             carrier: Context::empty(),
             carrier_baton: Baton::default(),
@@ -174,9 +177,7 @@ impl Machine {
         if thread == CARRIER {
             return &mut self.carrier;
         }
-        let slot = self.slot_of(thread);
-        // SAFETY: slots are leaked boxes.
-        unsafe { &raw mut (*slot).context }
+        self.contexts[thread as usize]
     }
 
     fn baton(&mut self, thread: u32) -> *const Baton {
@@ -240,6 +241,7 @@ pub(crate) fn spawn(
     let thread = m.kernel.add_thread(host, name, index);
     let slot = m.slot(index);
     slot.load(thread, start, arg);
+    m.contexts.push(&mut slot.context);
     (thread, slot.handle)
 }
 
@@ -436,6 +438,7 @@ pub fn simulate(
         }
     }
     m.kernel.reset(&config, oracle);
+    m.contexts.clear();
     m.sink = config.sink;
     m.body = Some(body);
     m.probe = CARRIER;
