@@ -250,19 +250,20 @@ impl Kernel {
 
     /// How many bytes of `n` a read takes first: now and then not all.
     #[inline]
-    pub(super) fn split_read(&mut self, n: usize) -> usize {
-        self.split(n, SHORT_READ)
+    pub(super) fn split_read(&mut self, n: usize, remote: bool) -> usize {
+        self.split(n, remote, SHORT_READ)
     }
 
     /// How many bytes of `n` a non-blocking write takes first: seldom not all.
     #[inline]
-    pub(super) fn split_write(&mut self, n: usize) -> usize {
-        self.split(n, SHORT_WRITE)
+    pub(super) fn split_write(&mut self, n: usize, remote: bool) -> usize {
+        self.split(n, remote, SHORT_WRITE)
     }
 
     #[inline]
-    fn split(&mut self, n: usize, one_in: u64) -> usize {
-        if n < 2 || self.oracle.below(Domain::Network, one_in) != 0 {
+    fn split(&mut self, n: usize, remote: bool, one_in: u64) -> usize {
+        // What is written at once inside one host arrives at once, and existing tests rely on it.
+        if n < 2 || (!remote && n <= WHOLE) || self.oracle.below(Domain::Network, one_in) != 0 {
             return n;
         }
         1 + self.oracle.below(Domain::Network, n as u64 - 1) as usize
@@ -285,7 +286,8 @@ impl Kernel {
         if whole == 0 {
             return Ok(0);
         }
-        let short = if may_split { self.split_write(whole) } else { whole };
+        let remote = self.flow(id)?.remote;
+        let short = if may_split { self.split_write(whole, remote) } else { whole };
         let flow = self.flow(id)?;
         let (_, room) = flow.way_out(side);
         let n = room.min(short);
@@ -343,7 +345,8 @@ impl Kernel {
         }
         let room: usize = parts.iter().map(|p| p.len()).sum();
         let there = me.inbox.len().min(room);
-        let n = if peek { there } else { self.split_read(there) };
+        let remote = self.flow(id)?.remote;
+        let n = if peek { there } else { self.split_read(there, remote) };
         let flow = self.flow(id)?;
         let (capacity, before) = flow.way_out(1 - side);
         let inbox = &mut flow.ends[side].inbox;
@@ -468,6 +471,9 @@ impl Kernel {
         }
     }
 }
+
+/// Inside one host, so many bytes are never split.
+const WHOLE: usize = 16 << 10;
 
 /// One non-blocking write in so many is cut short.
 const SHORT_WRITE: u64 = 32;

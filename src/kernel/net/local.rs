@@ -109,7 +109,7 @@ impl Kernel {
             return Ok(0);
         }
         let may_split = self.objects.nonblocking(id);
-        let wanted = if may_split { self.split_write(whole) } else { whole };
+        let wanted = if may_split { self.split_write(whole, false) } else { whole };
         let mut sent = 0;
         let mut part = 0;
         let mut offset = 0;
@@ -293,7 +293,7 @@ impl Kernel {
             }
         }
         let there = there.min(room);
-        let n = if peek { there } else { self.split_read(there) };
+        let n = if peek { there } else { self.split_read(there, false) };
         let inbox = &mut self.unix(id)?.inbox;
         let mut copied = 0;
         for part in parts.iter_mut() {
