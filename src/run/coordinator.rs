@@ -181,6 +181,8 @@ impl Coordinator<'_> {
         self.apart = true;
         self.runs = 0;
         self.digests.clear();
+        // What ran in company says nothing about processes of their own.
+        self.behind = None;
         let left = budget.map(|budget| budget.saturating_sub(since.elapsed()));
         let failed = self.explore(Batches::new(seeds, left, jobs))?;
         if let Some(found) = self.examine(failed)? {
