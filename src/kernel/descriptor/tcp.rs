@@ -49,6 +49,8 @@ pub(crate) struct Tcp {
     /// `bind` named the port.
     pub(super) chosen: bool,
     pub(super) hold: Hold,
+    /// It was bound anew after its connection was over.
+    pub(super) rebound: bool,
     pub(super) state: State,
     /// `shutdown` was called before it was connected: that fails, but is remembered.
     pub(super) deaf: bool,
@@ -65,6 +67,7 @@ impl Tcp {
             fixed: false,
             chosen: false,
             hold: Hold::Nothing,
+            rebound: false,
             state: State::Idle,
             deaf: false,
             mute: false,
@@ -152,9 +155,9 @@ impl Kernel {
     pub(crate) fn tcp_bind(&mut self, id: ObjectId, address: SocketAddr) -> Result<()> {
         let host = self.objects.host(id).ok_or(Errno::EBADF)?;
         let t = self.tcp(id)?;
-        let (end, chosen, held) = (t.end(), t.chosen, t.held());
+        let (end, stays, held) = (t.end(), t.chosen || t.rebound, t.held());
         if let Some((flow, side)) = end
-            && !chosen
+            && !stays
             && self.flow(flow)?.ends[side].closed()
             && let Some(local) = held
         {
@@ -173,6 +176,7 @@ impl Kernel {
         let t = self.tcp(id)?;
         t.fixed = !address.ip().is_unspecified();
         t.chosen = address.port() != 0;
+        t.rebound = end.is_some();
         Ok(())
     }
 
@@ -204,7 +208,7 @@ impl Kernel {
         if v6only && to.is_ipv4() {
             return Err(Errno::ENETUNREACH);
         }
-        let to = SocketAddr::new(destination(to.ip()), to.port());
+        let to = SocketAddr::new(destination(to.ip(), local.map(|l| l.ip())), to.port());
         let there = self.route(host, to.ip())?;
         let source = match local.map(|l| l.ip()) {
             Some(ip) if !ip.is_unspecified() => {
@@ -271,6 +275,7 @@ impl Kernel {
         let host = self.objects.host(id).ok_or(Errno::EBADF)?;
         let t = self.tcp(id)?;
         t.state = State::Idle;
+        t.rebound = false;
         t.deaf = false;
         t.mute = false;
         let Some(local) = t.local else {

@@ -206,17 +206,19 @@ impl Kernel {
             return Ok(());
         };
         let to = canonical(to);
-        let to = SocketAddr::new(destination(to.ip()), to.port());
         let local = self.udp_bound(id)?;
+        let to = SocketAddr::new(destination(to.ip(), Some(local.ip())), to.port());
         let u = self.udp(id)?;
         if u.family == Family::V6 && u.options.v6only && to.is_ipv4() {
             return Err(Errno::ENETUNREACH);
         }
         let (family, fixed) = (u.family, u.fixed);
-        let connected_before = !local.ip().is_unspecified();
-        if connected_before && local.is_ipv4() != to.is_ipv4() && family == Family::V6 {
+        let own = local.ip();
+        if family == Family::V6 && ((own.is_ipv4() && to.is_ipv6()) || (fixed && own.is_ipv6() && to.is_ipv4())) {
             return Err(Errno::EAFNOSUPPORT);
         }
+        // The other way round Linux keeps the IPv6 address, though it then sends from an IPv4 one.
+        let fixed = fixed || (own.is_ipv6() && !own.is_unspecified() && to.is_ipv4());
         let source = if fixed { local.ip() } else { self.source(host, to.ip()) };
         if !to.ip().is_multicast() && !is_broadcast(to.ip()) {
             self.route(host, to.ip())?;
@@ -240,11 +242,12 @@ impl Kernel {
         let n: usize = parts.iter().map(|p| p.len()).sum();
         let local = self.udp_bound(id)?;
         let u = self.udp(id)?;
+        let explicit = to.is_some();
         let to = match to.map(canonical).or(u.peer) {
-            Some(to) => SocketAddr::new(destination(to.ip()), to.port()),
+            Some(to) => SocketAddr::new(destination(to.ip(), Some(local.ip())), to.port()),
             None => return Err(Errno::EDESTADDRREQ),
         };
-        if to.port() == 0 {
+        if to.port() == 0 && (explicit || (u.family == Family::V6 && to.is_ipv4())) {
             return Err(Errno::EINVAL);
         }
         if n > LARGEST + if to.is_ipv6() { 20 } else { 0 } {
@@ -270,11 +273,14 @@ impl Kernel {
             };
             u.options.number(level, name).unwrap_or(0) as u8
         });
+        let fixed = u.fixed;
         let everyone = broadcast || to.ip().is_multicast();
         let there = if everyone { host } else { self.route(host, to.ip())? };
         let from = match control.source {
             Some(ip) => ip,
-            None if local.ip().is_unspecified() => self.source(host, to.ip()),
+            None if local.ip().is_unspecified() || (local.is_ipv4() != to.is_ipv4() && !fixed) => {
+                self.source(host, to.ip())
+            }
             None => local.ip(),
         };
         if from.is_ipv4() != to.is_ipv4() {

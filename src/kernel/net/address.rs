@@ -60,10 +60,13 @@ pub(crate) fn any(family: Family) -> IpAddr {
     }
 }
 
-/// Where a packet to `ip` goes: Linux sends what is for the unspecified address to itself.
-pub(crate) fn destination(ip: IpAddr) -> IpAddr {
+/// Where a packet to `ip` goes: Linux sends what is for the unspecified address to itself, over IPv4 if the socket's own
+/// address is one.
+pub(crate) fn destination(ip: IpAddr, own: Option<IpAddr>) -> IpAddr {
+    let own_v4 = own.is_some_and(|o| o.is_ipv4() && !o.is_unspecified());
     match ip {
         IpAddr::V4(a) if a.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(a) if a.is_unspecified() && own_v4 => IpAddr::V4(Ipv4Addr::LOCALHOST),
         IpAddr::V6(a) if a.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
         other => other,
     }

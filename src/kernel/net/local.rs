@@ -64,11 +64,11 @@ impl Inbox {
         self.pieces.len() > skip
     }
 
-    /// What `FIONREAD` reports: all bytes of a stream, those of the first message otherwise.
+    /// What `FIONREAD` reports: all bytes, of a datagram socket those of the first message.
     pub(crate) fn waiting(&self, style: Style) -> usize {
         match style {
-            Style::Stream => self.bytes.len(),
-            Style::Datagram | Style::SeqPacket => self.pieces.front().map_or(0, |p| p.left),
+            Style::Stream | Style::SeqPacket => self.bytes.len(),
+            Style::Datagram => self.pieces.front().map_or(0, |p| p.left),
         }
     }
 }

@@ -13,6 +13,8 @@ const DATAGRAM: u32 = 212_992;
 const TCP_SEND_GROWN: u32 = 262_144;
 /// The bounds that Linux puts on a requested size, before it doubles it.
 const BUFFER_MAX: u32 = 4_194_304;
+/// The most that `SO_RCVLOWAT` asks of a TCP socket: half of what a receive buffer may grow to.
+const LOW_WATER_MAX: i32 = 3_145_728;
 const RECEIVE_MIN: u32 = 2304;
 const SEND_MIN: u32 = 4608;
 
@@ -260,7 +262,9 @@ impl Options {
                 // TCP keeps the ECN bits to itself.
                 self.numbers[at] = if style == Style::Stream { n & 0xfc } else { n & 0xff };
             } else if (level, name) == (libc::SOL_SOCKET, libc::SO_RCVLOWAT) {
-                self.numbers[at] = if n < 0 { i32::MAX } else { n.max(1) };
+                let n = if n < 0 { i32::MAX } else { n.max(1) };
+                let tcp = family != Family::Unix && style == Style::Stream;
+                self.numbers[at] = if tcp { n.min(LOW_WATER_MAX) } else { n };
             } else if (least..=greatest).contains(&n) {
                 self.numbers[at] = n;
             } else {
