@@ -3,7 +3,7 @@
 
 use super::tcp::{Hold, State, Tcp};
 use super::{Kind, ObjectId, bits};
-use crate::kernel::net::address::{Family, any};
+use crate::kernel::net::address::Family;
 use crate::kernel::net::flow::{FlowId, Owner, SERVER};
 use crate::kernel::net::options::Options;
 use crate::kernel::{Errno, Kernel, Result};
@@ -60,10 +60,10 @@ impl Kernel {
         if t.end().is_some() {
             return Err(Errno::EINVAL);
         }
-        let (family, fixed, chosen) = (t.family, t.fixed, t.chosen);
+        let (family, home, fixed, chosen) = (t.family, t.home(), t.fixed, t.chosen);
         let local = match t.held() {
             Some(local) => local,
-            None => self.tcp_hold(id, SocketAddr::new(any(family), 0))?,
+            None => self.tcp_hold(id, SocketAddr::new(home, 0))?,
         };
         self.net.tcp.listen(host, local.port(), id)?;
         let t = self.tcp(id)?;

@@ -7,7 +7,7 @@ use crate::kernel::net::flow::{CLIENT, FlowId, Owner, Phase};
 use crate::kernel::net::options::Options;
 use crate::kernel::net::ports::Bound;
 use crate::kernel::{Domain, Errno, Kernel, Result};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 /// How long a closed connection keeps its port busy, in nanoseconds: Linux' TIME_WAIT.
 const TIME_WAIT: u64 = 60_000_000_000;
@@ -97,6 +97,14 @@ impl Tcp {
         self.local.filter(|_| self.hold != Hold::Nothing)
     }
 
+    /// The address that `bind` named, else the one that stands for all.
+    pub(super) fn home(&self) -> IpAddr {
+        match self.local {
+            Some(local) if self.fixed => local.ip(),
+            _ => any(self.family),
+        }
+    }
+
     pub(super) fn readiness(&self) -> u32 {
         let error = if self.error.is_some() { bits::ERR } else { 0 };
         match self.state {
@@ -175,6 +183,7 @@ impl Kernel {
         self.tcp_hold(id, address)?;
         let t = self.tcp(id)?;
         t.fixed = !address.ip().is_unspecified();
+        t.options.v6only |= t.fixed && address.is_ipv6();
         t.chosen = address.port() != 0;
         t.rebound = end.is_some();
         Ok(())
@@ -202,6 +211,7 @@ impl Kernel {
         };
         let to = self.fitting(id, *to)?;
         let t = self.tcp(id)?;
+        let home = t.home();
         let (local, v6only) = (t.held(), t.family == Family::V6 && t.options.v6only);
         t.error = None;
         let to = canonical(to);
@@ -210,8 +220,8 @@ impl Kernel {
         }
         let to = SocketAddr::new(destination(to.ip(), local.map(|l| l.ip())), to.port());
         let there = self.route(host, to.ip())?;
-        let source = match local.map(|l| l.ip()) {
-            Some(ip) if !ip.is_unspecified() => {
+        let source = match local.map_or(home, |l| l.ip()) {
+            ip if !ip.is_unspecified() => {
                 if ip.is_ipv4() != to.is_ipv4() {
                     return Err(Errno::ENETUNREACH);
                 }

@@ -183,6 +183,7 @@ impl Kernel {
         self.udp_hold(id, address)?;
         let u = self.udp(id)?;
         u.fixed = !ip.is_unspecified();
+        u.options.v6only |= u.fixed && ip.is_ipv6();
         u.chosen = address.port() != 0;
         Ok(())
     }
@@ -205,16 +206,17 @@ impl Kernel {
             self.udp_rebound(id);
             return Ok(());
         };
+        let mapped = to.is_ipv6();
         let to = canonical(to);
         let local = self.udp_bound(id)?;
         let to = SocketAddr::new(destination(to.ip(), Some(local.ip())), to.port());
         let u = self.udp(id)?;
         if u.family == Family::V6 && u.options.v6only && to.is_ipv4() {
-            return Err(Errno::ENETUNREACH);
+            return Err(if mapped { Errno::ENETUNREACH } else { Errno::EAFNOSUPPORT });
         }
         let (family, fixed) = (u.family, u.fixed);
         let own = local.ip();
-        if family == Family::V6 && ((own.is_ipv4() && to.is_ipv6()) || (fixed && own.is_ipv6() && to.is_ipv4())) {
+        if family == Family::V6 && own.is_ipv4() && to.is_ipv6() {
             return Err(Errno::EAFNOSUPPORT);
         }
         // The other way round Linux keeps the IPv6 address, though it then sends from an IPv4 one.
@@ -247,6 +249,9 @@ impl Kernel {
             Some(to) => SocketAddr::new(destination(to.ip(), Some(local.ip())), to.port()),
             None => return Err(Errno::EDESTADDRREQ),
         };
+        if u.family == Family::V6 && u.options.v6only && to.is_ipv4() {
+            return Err(Errno::ENETUNREACH);
+        }
         if to.port() == 0 && (explicit || (u.family == Family::V6 && to.is_ipv4())) {
             return Err(Errno::EINVAL);
         }
@@ -255,9 +260,6 @@ impl Kernel {
         }
         if u.no_more_out {
             return Err(Errno::EPIPE);
-        }
-        if u.family == Family::V6 && u.options.v6only && to.is_ipv4() {
-            return Err(Errno::ENETUNREACH);
         }
         let broadcast = is_broadcast(to.ip());
         if broadcast && !u.options.switch(libc::SOL_SOCKET, libc::SO_BROADCAST) {

@@ -200,11 +200,9 @@ fn receive_bytes(name: &'static str, fd: c_int, out: &mut [u8], flags: c_int) ->
         };
         let peek = flags & libc::MSG_PEEK != 0;
         let dont_wait = flags & libc::MSG_DONTWAIT != 0;
-        let all = flags & libc::MSG_WAITALL != 0
-            && !peek
-            && !dont_wait
-            && !k.objects.nonblocking(id)
-            && is_stream(k, id);
+        let waits = !dont_wait && !k.objects.nonblocking(id);
+        // A Unix socket looks for more even if it would not wait for it, and meets a pending error.
+        let all = flags & libc::MSG_WAITALL != 0 && !peek && is_stream(k, id) && (waits || k.is_unix(id));
         let attempt = loop {
             match k.socket_recv(id, &mut out[got..], peek) {
                 Ok(n) if all && n > 0 && got + n < out.len() => got += n,
