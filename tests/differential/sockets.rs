@@ -110,6 +110,8 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
         Just(libc::EPOLLIN | libc::EPOLLOUT | libc::EPOLLRDHUP),
         Just(libc::EPOLLOUT),
         Just(libc::EPOLLIN | libc::EPOLLOUT | libc::EPOLLONESHOT),
+        Just(libc::EPOLLIN | libc::EPOLLOUT | libc::EPOLLRDHUP | libc::EPOLLET),
+        Just(libc::EPOLLIN | libc::EPOLLET),
     ];
     let control = prop_oneof![
         4 => Just(libc::EPOLL_CTL_ADD),
@@ -183,7 +185,12 @@ impl World {
 
     fn put(&mut self, slot: usize, fd: c_int, made: Option<Make>) {
         // Otherwise small segments wait for acknowledgements, which take real time.
-        let _ = calls::set_option(fd, libc::IPPROTO_TCP, libc::TCP_NODELAY, &1i32.to_ne_bytes());
+        let _ = calls::set_option(
+            fd,
+            libc::IPPROTO_TCP,
+            libc::TCP_NODELAY,
+            &1i32.to_ne_bytes(),
+        );
         if let Some(old) = self.slots[slot].replace(fd) {
             let _ = calls::close(old);
         }
@@ -238,7 +245,8 @@ impl World {
     }
 
     fn is_same_tcp(&self, a: usize, b: usize) -> bool {
-        self.protocol(a) == Ok(libc::IPPROTO_TCP.into()) && self.target(a, a).port() == self.target(a, b).port()
+        self.protocol(a) == Ok(libc::IPPROTO_TCP.into())
+            && self.target(a, a).port() == self.target(a, b).port()
     }
 
     fn is_unix(&self, slot: usize) -> bool {
@@ -308,7 +316,9 @@ impl World {
             Op::Connect(a, b) if self.is_same_tcp(a, b) => "not tried".to_owned(),
             Op::Connect(a, b) => word(&calls::connect(self.fd(a), &self.target(a, b))),
             // Linux leaves a UDP socket whose port it chose with the port 0 then, bound and not bound.
-            Op::Disconnect(s) if self.protocol(s) == Ok(libc::IPPROTO_UDP.into()) => "not tried".to_owned(),
+            Op::Disconnect(s) if self.protocol(s) == Ok(libc::IPPROTO_UDP.into()) => {
+                "not tried".to_owned()
+            }
             Op::Disconnect(s) => word(&calls::connect(self.fd(s), &Name::unspecified())),
             Op::Accept(s, to) => match calls::accept(self.fd(s)) {
                 Ok((fd, peer)) => {
@@ -365,7 +375,12 @@ impl World {
             Op::Set(_, libc::IPPROTO_TCP, libc::TCP_NODELAY, _) => "not tried".to_owned(),
             // The largest value depends on the machine's settings.
             Op::Set(_, libc::SOL_SOCKET, libc::SO_RCVLOWAT, -1) => "not tried".to_owned(),
-            Op::Set(s, level, name, v) => word(&calls::set_option(self.fd(s), level, name, &v.to_ne_bytes())),
+            Op::Set(s, level, name, v) => word(&calls::set_option(
+                self.fd(s),
+                level,
+                name,
+                &v.to_ne_bytes(),
+            )),
             Op::Waiting(s) => word(&calls::waiting(self.fd(s))),
             Op::Watch(s, control, interest) => word(&calls::watch(
                 self.epoll,
