@@ -441,4 +441,56 @@ proptest! {
             return Err(TestCaseError::fail(text));
         }
     }
+
+    #[test]
+    fn edges_come_as_on_linux(pair in pairs(), ops in edge_ops()) {
+        let (real, simulated) = both(move || {
+            let mut world = World::new();
+            world.step(&pair);
+            for slot in [0, 1] {
+                world.step(&Op::Watch(slot, libc::EPOLL_CTL_ADD, EDGES));
+            }
+            world.step(&Op::Events);
+            for op in &ops {
+                world.step(op);
+                world.step(&Op::Events);
+            }
+            std::mem::take(&mut world.log)
+        });
+        if let Some(text) = difference(&real, &simulated) {
+            return Err(TestCaseError::fail(text));
+        }
+    }
+}
+
+/// Everything, edge-triggered.
+const EDGES: u32 =
+    (libc::EPOLLIN | libc::EPOLLOUT | libc::EPOLLRDHUP | libc::EPOLLET).cast_unsigned();
+
+/// Two connected descriptors.
+fn pairs() -> impl Strategy<Value = Op> {
+    prop_oneof![
+        Just(Op::TcpPair(0, 1)),
+        Just(Op::UnixPair(0, 1, libc::SOCK_STREAM)),
+        Just(Op::UnixPair(0, 1, libc::SOCK_DGRAM)),
+        Just(Op::UnixPair(0, 1, libc::SOCK_SEQPACKET)),
+        Just(Op::Pipe(0, 1)),
+        Just(Op::Make(0, Make::EventFd(0, false))),
+        Just(Op::Make(0, Make::EventFd(2, true))),
+    ]
+}
+
+fn edge_ops() -> impl Strategy<Value = Vec<Op>> {
+    let slot = || 0..2usize;
+    let op = prop_oneof![
+        4 => (slot(), 1..200usize).prop_map(|(s, n)| Op::Send(s, n)),
+        4 => (slot(), 1..200usize).prop_map(|(s, n)| Op::Receive(s, n, 0)),
+        2 => (slot(), 8..200usize).prop_map(|(s, n)| Op::Read(s, n)),
+        2 => (slot(), 1..9usize).prop_map(|(s, n)| Op::Write(s, n)),
+        2 => (slot(), 0..4u64).prop_map(|(s, n)| Op::Add(s, n)),
+        1 => (slot(), 0..3).prop_map(|(s, how)| Op::Shutdown(s, how)),
+        1 => slot().prop_map(Op::Close),
+        1 => slot().prop_map(|s| Op::Watch(s, libc::EPOLL_CTL_MOD, EDGES)),
+    ];
+    prop::collection::vec(op, 1..15)
 }

@@ -58,9 +58,8 @@ impl Kernel {
             return Err(Errno::EAGAIN);
         }
         e.count += add;
-        if add > 0 {
-            self.notify(id, bits::IN);
-        }
+        // As Linux, an edge even if nothing was added.
+        self.notify(id, bits::IN);
         Ok(())
     }
 }

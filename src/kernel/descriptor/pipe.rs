@@ -100,10 +100,12 @@ impl Kernel {
                 Ok(0)
             };
         }
+        let was_full = p.queue.room() < ATOMIC;
         let n = p.queue.pop(out);
+        let opens = was_full && p.queue.room() >= ATOMIC;
         let writer = p.writer;
         self.progress();
-        if let Some(writer) = writer {
+        if opens && let Some(writer) = writer {
             self.notify(writer, bits::OUT);
         }
         Ok(n)

@@ -12,6 +12,9 @@ use std::net::{IpAddr, SocketAddr};
 /// How long a closed connection keeps its port busy, in nanoseconds: Linux' TIME_WAIT.
 const TIME_WAIT: u64 = 60_000_000_000;
 
+/// What shutdown(2) may change; Linux wakes those who watch for any of it, whatever changed.
+const CHANGED: u32 = bits::IN | bits::OUT | bits::ERR | bits::HUP | bits::RDHUP;
+
 /// How far a socket is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum State {
@@ -349,11 +352,12 @@ impl Kernel {
         let Some((flow, side)) = t.end() else {
             t.deaf |= read;
             t.mute |= write;
-            self.notify(id, bits::IN | bits::RDHUP | bits::HUP);
+            self.notify(id, CHANGED);
             return Err(Errno::ENOTCONN);
         };
         let end = &mut self.flow(flow)?.ends[side];
         if end.closed() {
+            self.notify(id, CHANGED);
             return Err(Errno::ENOTCONN);
         }
         if end.phase == Phase::SynSent {
@@ -362,11 +366,11 @@ impl Kernel {
         }
         if read {
             end.deaf = true;
-            self.flow_notify(flow, side, bits::IN | bits::RDHUP | bits::HUP);
         }
         if write {
             self.flow_finish(flow, side);
         }
+        self.notify(id, CHANGED);
         Ok(())
     }
 

@@ -44,8 +44,6 @@ pub(crate) struct Unix {
     pub(crate) inbox: Inbox,
     /// What it sent and nobody has read yet, as Linux charges it, in bytes.
     pub(crate) outstanding: usize,
-    /// A call would have blocked: room is worth an edge.
-    pub(crate) starved: bool,
     /// The socket whose full queue the last call met.
     pub(crate) full: Option<ObjectId>,
     pub(crate) no_more_in: bool,
@@ -67,7 +65,6 @@ impl Unix {
             peer_pid: 0,
             inbox: Inbox::default(),
             outstanding: 0,
-            starved: false,
             full: None,
             no_more_in: false,
             no_more_out: false,

@@ -7,7 +7,7 @@ use super::address::{Address, Style, UnixName};
 use super::socket::Received;
 use crate::kernel::descriptor::buffer::Buffer;
 use crate::kernel::descriptor::unix::State;
-use crate::kernel::descriptor::{ObjectId, bits};
+use crate::kernel::descriptor::{Kind, ObjectId, bits};
 use crate::kernel::{Errno, Kernel, Result};
 use std::collections::VecDeque;
 
@@ -120,7 +120,6 @@ impl Kernel {
             }
             let capacity = u.options.send_capacity();
             if u.outstanding >= capacity {
-                u.starved = true;
                 break;
             }
             let n = (wanted - sent).min(PIECE).min(capacity / 2);
@@ -149,6 +148,7 @@ impl Kernel {
                 }
                 _ => {
                     self.unix(id)?.outstanding -= charge(n);
+                    self.notify(id, bits::OUT);
                     return if sent > 0 { Ok(sent) } else { Err(Errno::EPIPE) };
                 }
             }
@@ -173,7 +173,6 @@ impl Kernel {
         to: Option<&UnixName>,
         rights: &[ObjectId],
     ) -> Result<usize> {
-        let host = self.objects.host(id).ok_or(Errno::EBADF)?;
         let u = self.unix(id)?;
         let style = u.style;
         if style == Style::SeqPacket {
@@ -200,10 +199,41 @@ impl Kernel {
             return Err(Errno::EPIPE);
         }
         if u.outstanding >= capacity {
-            u.starved = true;
             return Err(Errno::EAGAIN);
         }
-        let (from, peer) = (u.name.clone(), u.peer);
+        let from = u.name.clone();
+        let target = match self.unix_target(id, to) {
+            Ok(target) => target,
+            Err(e) => {
+                if e != Errno::EAGAIN {
+                    // Linux gives back the buffer that it had taken for the message, which counts as room.
+                    self.notify(id, bits::OUT);
+                }
+                return Err(e);
+            }
+        };
+        let t = self.unix(target)?;
+        for part in parts {
+            t.inbox.bytes.push(part);
+        }
+        t.inbox.pieces.push_back(Piece {
+            left: n,
+            charge: charge(n),
+            sender: id,
+            from,
+            rights: rights.to_vec(),
+        });
+        self.unix(id)?.outstanding += charge(n);
+        self.progress();
+        self.notify(target, bits::IN);
+        Ok(n)
+    }
+
+    /// The socket that a message is for, if it would take it now.
+    fn unix_target(&mut self, id: ObjectId, to: Option<&UnixName>) -> Result<ObjectId> {
+        let host = self.objects.host(id).ok_or(Errno::EBADF)?;
+        let u = self.unix(id)?;
+        let (style, peer) = (u.style, u.peer);
         let target = match (to, peer) {
             (Some(name), _) => self.unix_find(host, name, style)?,
             (None, Some(peer)) => peer,
@@ -226,25 +256,10 @@ impl Kernel {
             return Err(Errno::EPIPE);
         }
         if target != id && t.peer != Some(id) && t.inbox.pieces.len() > QUEUE {
-            let u = self.unix(id)?;
-            u.starved = true;
-            u.full = Some(target);
+            self.unix(id)?.full = Some(target);
             return Err(Errno::EAGAIN);
         }
-        for part in parts {
-            t.inbox.bytes.push(part);
-        }
-        t.inbox.pieces.push_back(Piece {
-            left: n,
-            charge: charge(n),
-            sender: id,
-            from,
-            rights: rights.to_vec(),
-        });
-        self.unix(id)?.outstanding += charge(n);
-        self.progress();
-        self.notify(target, bits::IN);
-        Ok(n)
+        Ok(target)
     }
 
     /// Receives a message or some of a stream's bytes. `EAGAIN` while nothing is there.
@@ -377,12 +392,16 @@ impl Kernel {
         let Ok(s) = self.unix(sender) else {
             return;
         };
-        let before = s.writable();
         s.outstanding = s.outstanding.saturating_sub(charge);
-        if s.writable() && (!before || s.starved) {
-            s.starved = false;
+        if s.writable() {
+            // As Linux, at every piece: not only when there was no room before.
             self.notify(sender, bits::OUT);
         }
+    }
+
+    /// Whether the object is a Unix socket.
+    pub(crate) fn is_unix(&self, id: ObjectId) -> bool {
+        matches!(self.objects.get(id), Some(Kind::Unix(_)))
     }
 
     /// A socket was closed with this unread.
