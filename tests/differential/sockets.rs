@@ -1,7 +1,7 @@
 //! Sequences of calls on TCP, UDP and Unix sockets, pipes and eventfds: non-blocking, on one thread, over the loopback.
 
 use crate::calls::{self, Answer, Name, word};
-use crate::{Log, both, difference};
+use crate::{Log, differs};
 use libc::c_int;
 use proptest::prelude::*;
 use std::net::Ipv6Addr;
@@ -444,7 +444,7 @@ proptest! {
 
     #[test]
     fn edges_come_as_on_linux(pair in pairs(), ops in edge_ops()) {
-        let (real, simulated) = both(move || {
+        let text = differs(move || {
             let mut world = World::new();
             world.step(&pair);
             for slot in [0, 1] {
@@ -457,7 +457,7 @@ proptest! {
             }
             std::mem::take(&mut world.log)
         });
-        if let Some(text) = difference(&real, &simulated) {
+        if let Some(text) = text {
             return Err(TestCaseError::fail(text));
         }
     }

@@ -272,7 +272,13 @@ impl Kernel {
             return Ok(());
         }
         let Some((flow, side)) = self.tcp(id)?.end() else {
-            return self.tcp_unjoin(id);
+            let t = self.tcp(id)?;
+            if t.state == State::Failed {
+                return self.tcp_unjoin(id);
+            }
+            t.deaf = false;
+            t.mute = false;
+            return Ok(());
         };
         let end = &mut self.flow(flow)?.ends[side];
         let pending = if end.closed() { end.error.take() } else { Some(Errno::ECONNRESET) };
