@@ -1,6 +1,6 @@
 //! The same sequence of libc calls on the real system and under the kernel: results and `errno` must be equal.
 //!
-//! [`both`] runs a body twice and compares what it logs. Each family of calls has a file of its own that makes sequences
+//! [`differs`] runs a body twice and compares what it logs. Each family of calls has a file of its own that makes sequences
 //! with proptest; a sequence that showed a difference once is kept as a test of its own there.
 #![cfg(all(
     target_os = "linux",

@@ -427,17 +427,7 @@ proptest! {
 
     #[test]
     fn sockets_behave_as_on_linux(ops in ops()) {
-        // On a busy machine real segments may be late by a moment; a true difference is there each time.
-        let mut found = None;
-        for _ in 0..3 {
-            let ops = ops.clone();
-            let (real, simulated) = both(move || run(&ops));
-            found = difference(&real, &simulated);
-            if found.is_none() {
-                break;
-            }
-        }
-        if let Some(text) = found {
+        if let Some(text) = differs(move || run(&ops)) {
             return Err(TestCaseError::fail(text));
         }
     }
