@@ -258,15 +258,15 @@ impl Kernel {
         if n > LARGEST + if to.is_ipv6() { 20 } else { 0 } {
             return Err(Errno::EMSGSIZE);
         }
-        if u.no_more_out {
-            return Err(Errno::EPIPE);
-        }
         let broadcast = is_broadcast(to.ip());
         if broadcast && !u.options.switch(libc::SOL_SOCKET, libc::SO_BROADCAST) {
             return Err(Errno::EACCES);
         }
         if let Some(e) = u.error.take() {
             return Err(e);
+        }
+        if u.no_more_out {
+            return Err(Errno::EPIPE);
         }
         let class = control.class.unwrap_or_else(|| {
             let (level, name) = match to.is_ipv4() {
