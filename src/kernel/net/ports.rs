@@ -65,6 +65,7 @@ fn score(b: &Bound, to: IpAddr, from: SocketAddr) -> Option<u8> {
     match b.peer {
         None => Some(address),
         Some(peer) if peer == from => Some(address + 4),
+        Some(peer) if peer.port() == 0 && peer.ip() == from.ip() => Some(address + 3),
         Some(_) => None,
     }
 }
