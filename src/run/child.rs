@@ -114,9 +114,11 @@ impl Child {
             true => Some(image::snapshot().map_err(|error| error.to_string())?),
             false => None,
         };
+        // What the body captured may hold on to what a run allocated.
+        let heap = size_of_val(self.with.body) == 0;
         let put_back = || {
             if let Some(image) = &image {
-                image.restore();
+                image.restore(heap);
             }
         };
         let size = process::size();

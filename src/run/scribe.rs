@@ -104,10 +104,8 @@ impl Scribe {
     /// Begins a run.
     pub(crate) fn begin(&self, backtraces: bool) {
         self.backtraces.store(backtraces, Ordering::Relaxed);
-        let mut page = self.page();
-        page.panics.clear();
-        page.notes.clear();
-        page.end = None;
+        // A fresh one: what the last run wrote lies on that run's own heap, the lists included.
+        *self.page() = Page::default();
     }
 
     /// Something that a report should say of this run.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// How many tests are in this file.
-pub const COUNT: usize = 8;
+pub const COUNT: usize = 9;
 
 #[squall::test]
 fn threads_and_locks() {
@@ -183,4 +183,34 @@ fn the_time_stamp_counter() {
         "{passed} ns"
     );
     println!("{passed}");
+}
+
+#[squall::test]
+async fn addresses_of_blocks() {
+    use tokio::sync::Mutex as AsyncMutex;
+
+    // What is printed goes into the digest.
+    let tell = |what: &str, address: *const u8| println!("{what} {address:p}");
+    let lists: Vec<Vec<u8>> = (1..12).map(|n| Vec::with_capacity(n * 777)).collect();
+    lists.iter().for_each(|list| tell("list", list.as_ptr()));
+    let shared = Arc::new(AsyncMutex::new(0u8));
+    tell("shared", Arc::as_ptr(&shared).cast());
+    let tasks: Vec<_> = (0..6)
+        .map(|_| {
+            let shared = shared.clone();
+            tokio::spawn(async move {
+                *shared.lock().await += 1;
+                tokio::task::yield_now().await;
+                let boxed = Box::new([0u8; 100]);
+                let blocking =
+                    tokio::task::spawn_blocking(|| Box::new(1u8).as_ref() as *const u8 as usize);
+                (boxed.as_ptr().addr(), blocking.await.unwrap())
+            })
+        })
+        .collect();
+    for task in tasks {
+        println!("task {:x?}", task.await.unwrap());
+    }
+    // Left behind on purpose: the next run must not notice.
+    std::mem::forget(lists);
 }

@@ -7,6 +7,7 @@
 mod epoll;
 mod file;
 mod futex;
+pub(crate) mod heap;
 mod number;
 mod poll;
 mod process;

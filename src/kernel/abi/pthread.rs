@@ -441,7 +441,8 @@ unsafe extern "C" fn __cxa_thread_atexit_impl(
             dso
         );
     }
-    thread::my_slot().destructors.push((destructor, object));
+    // The list outlives the run, so it must not come from the program's heap.
+    thread::outside_kernel(|| thread::my_slot().destructors.push((destructor, object)));
     0
 }
 

@@ -2,11 +2,12 @@
 //!
 //! Lazily initialised statics, counters, global pools and one-time flags are then as pristine in the hundredth run of a
 //! process as in the first, at the cost of copying the executable's writable data (tens of kilobytes). What it does not
-//! cover: memory that statics of before the image own and change in place, and the data of shared libraries. Memory that a
-//! run's statics own is leaked, so a batch watches its size. Squall's own statics are kept apart, in the section
+//! cover: memory that statics of before the image own and change in place, and the data of shared libraries. What a run
+//! leaves on the program's heap is forgotten with it. Squall's own statics are kept apart, in the section
 //! `squall_keep`.
 
 use super::keys;
+use crate::kernel::abi::heap;
 use std::ffi::c_void;
 
 unsafe extern "C" {
@@ -23,6 +24,7 @@ struct Range {
 pub struct Snapshot {
     ranges: Vec<Range>,
     keys: keys::Mark,
+    heap: heap::State,
 }
 
 /// Why statics cannot be restored here.
@@ -125,13 +127,22 @@ pub fn snapshot() -> Result<Snapshot, Unsupported> {
         let bytes: Box<[u8]> = unsafe { std::slice::from_raw_parts(at as *const u8, end - at) }.into();
         ranges.push(Range { at, bytes });
     }
-    Ok(Snapshot { ranges, keys })
+    Ok(Snapshot {
+        ranges,
+        keys,
+        heap: heap::state(),
+    })
 }
 
 impl Snapshot {
-    /// Puts the statics back. Call it on the carrier, when no simulation runs.
-    pub fn restore(&self) {
+    /// Puts the statics back, and with `heap` the program's heap: every block that simulated threads allocated since is
+    /// forgotten, and the next run gets the same addresses. Call it on the carrier, when no simulation runs, and leave the
+    /// heap alone where something that is not put back may refer to it: what a closure captured, say.
+    pub fn restore(&self, heap: bool) {
         self.keys.delete_newer();
+        if heap {
+            heap::wind_back(&self.heap);
+        }
         for range in &self.ranges {
             // SAFETY: the span is writable and as long as the copy. No simulated thread is alive, and the carrier holds no
             // reference into statics but to squall's own, which are not in the span.

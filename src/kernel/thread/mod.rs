@@ -13,7 +13,7 @@ mod keys;
 mod slot;
 pub mod trap;
 
-use super::abi::raw;
+use super::abi::{heap, raw};
 use super::oracle::{Domain, Oracle};
 use super::sched::{CARRIER, ThreadName};
 use super::{Config, End, HostInfo, Kernel, Outcome, Sink};
@@ -189,6 +189,11 @@ impl Machine {
         unsafe { &raw const (*slot).baton }
     }
 
+    /// How many slots have a stack of the usual size.
+    fn usual_slots(&mut self) -> usize {
+        (0..self.slots.len()).filter(|i| self.slot(*i).stack.1 == slot::STACK).count()
+    }
+
     /// A slot with at least `stack` bytes of stack, free or new.
     fn take_slot(&mut self, stack: usize) -> usize {
         if stack <= slot::STACK
@@ -198,7 +203,7 @@ impl Machine {
             self.slot(index).free = false;
             return index;
         }
-        let slot = Slot::new(stack, self.os_threads);
+        let slot = Slot::new(self.usual_slots(), stack, self.os_threads);
         self.slots.push(slot);
         let index = self.slots.len() - 1;
         self.slot(index).free = false;
@@ -399,6 +404,12 @@ extern "C" fn run_body(_: *mut c_void) -> *mut c_void {
     std::ptr::null_mut()
 }
 
+/// The executable's code, start and end.
+pub(crate) fn program_code() -> (usize, usize) {
+    // A function of this crate lies in it, or in the library that was preloaded into it.
+    trap::code_around(program_code as *const () as usize)
+}
+
 /// Creates pooled contexts now, so that forked children find them. Does nothing where contexts are not used.
 pub fn prewarm(contexts: u32) {
     let m = boot();
@@ -406,7 +417,7 @@ pub fn prewarm(contexts: u32) {
         return;
     }
     while (m.free.len() as u32) < contexts {
-        let slot = Slot::new(slot::STACK, false);
+        let slot = Slot::new(m.usual_slots(), slot::STACK, false);
         m.slots.push(slot);
         m.free.push(m.slots.len() - 1);
     }
@@ -437,6 +448,9 @@ pub fn simulate(
             m.free = contexts;
         }
     }
+    // Which thread gets which stack must not depend on earlier runs: the oldest slots first.
+    m.free.sort_unstable_by(|a, b| b.cmp(a));
+    heap::prepare();
     m.kernel.reset(&config, oracle);
     m.contexts.clear();
     m.sink = config.sink;

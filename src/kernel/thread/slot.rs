@@ -15,6 +15,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 /// The stack of a slot, in bytes: what std gives its threads by default.
 pub(super) const STACK: usize = 2 << 20;
 const GUARD: usize = 64 << 10;
+/// Where stacks begin: far from everything that the system places by itself, and from the program's heap.
+const STACKS: usize = 0x1800_0000_0000;
 /// The stack on which a slot's kernel thread waits for ever.
 const PARKING: usize = 16 << 10;
 /// The stack for signal handlers of an OS thread.
@@ -75,10 +77,15 @@ fn tls_block() -> (usize, usize) {
 }
 
 fn map(size: usize) -> usize {
+    map_near(0, size)
+}
+
+/// Maps memory at `wish` if nothing is there, and somewhere else otherwise.
+fn map_near(wish: usize, size: usize) -> usize {
     // SAFETY: an anonymous mapping at an address of the system's choice touches nothing that exists.
     let at = unsafe {
         libc::mmap(
-            std::ptr::null_mut(),
+            wish as *mut c_void,
             size,
             libc::PROT_READ | libc::PROT_WRITE,
             libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | libc::MAP_STACK,
@@ -199,9 +206,15 @@ fn block_signals(os: bool) {
 impl Slot {
     /// A new slot with at least `stack` bytes of stack. Must not be called while kernel state is borrowed by a simulated
     /// call that could re-enter: libc's own thread creation allocates and maps memory.
-    pub(super) fn new(stack: usize, os: bool) -> *mut Slot {
+    ///
+    /// `number` counts the slots that there are. Stacks of the usual size lie in the order of the numbers, so that what a
+    /// program keeps on a stack has the same address in each run of a seed.
+    pub(super) fn new(number: usize, stack: usize, os: bool) -> *mut Slot {
         let size = stack.max(STACK).next_multiple_of(4096);
-        let base = map(size + GUARD);
+        let base = match size {
+            STACK => map_near(STACKS + number * (GUARD + STACK), size + GUARD),
+            _ => map(size + GUARD),
+        };
         // SAFETY: the range is the low part of the mapping just made.
         unsafe { libc::mprotect(base as *mut c_void, GUARD, libc::PROT_NONE) };
         let slot = Box::into_raw(Box::new(Slot {

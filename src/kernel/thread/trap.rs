@@ -94,7 +94,7 @@ fn install() -> bool {
 
 /// The executable segment that contains `address`, or, if none does, the first one of the object loaded there; empty if
 /// there is no such object.
-fn code_around(address: usize) -> (usize, usize) {
+pub(super) fn code_around(address: usize) -> (usize, usize) {
     struct Search {
         address: usize,
         found: (usize, usize),
