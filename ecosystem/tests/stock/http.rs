@@ -95,11 +95,12 @@ async fn hyper_http2_multiplexes_one_connection() {
                 Ok::<_, Infallible>(Response::new(Full::new(Bytes::from(vec![b'y'; size]))))
             }
         });
-        hyper::server::conn::http2::Builder::new(TokioExecutor::new())
+        let ended = hyper::server::conn::http2::Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())
             .serve_connection(TokioIo::new(stream), answer)
-            .await
-            .unwrap();
+            .await;
+        // The client turns away without a word, so the last thing that the server says may go nowhere.
+        assert!(ended.is_ok() || ended.is_err_and(|error| !error.is_parse()));
     });
 
     let stream = TcpStream::connect(address).await.unwrap();
