@@ -30,7 +30,7 @@ async fn round_trip(socket: &mut TcpStream) -> std::io::Result<Duration> {
     Ok(start.elapsed())
 }
 
-#[squall::test(seeds = 50)]
+#[squall::test(seeds = 50, hosts = ["bystander", "server"])]
 async fn latency_is_what_was_set(sim: Sim) -> std::io::Result<()> {
     echo(&sim);
     tokio::time::sleep(Duration::from_secs(1)).await;

@@ -51,3 +51,9 @@ pub fn link_latency(_: u16, _: u16, _: u64, _: u64) {
 pub fn link_down(_: u16, _: u16, _: bool) {
     panic!("links exist only inside a simulation")
 }
+
+/// # Panics
+/// Always.
+pub fn claim_host(_: &str) -> Option<HostInfo> {
+    panic!("programs can be started on hosts only inside a simulation")
+}

@@ -22,6 +22,8 @@ pub(crate) struct Host {
     /// The most simulated descriptors that may be open at once.
     pub(crate) descriptor_limit: u32,
     pub(crate) descriptors: u32,
+    /// A program was started on it.
+    pub(crate) program: bool,
 }
 
 impl Host {
@@ -37,6 +39,7 @@ impl Host {
             wall_offset: 0,
             descriptor_limit,
             descriptors: 0,
+            program: index == 0,
         }
     }
 
@@ -62,5 +65,16 @@ impl Kernel {
         let host = Host::new(id, name, self.cpus, self.descriptors);
         self.hosts.push(host);
         Some(id)
+    }
+
+    /// The host of this name, added if need be, for a program to be started on it; `None` if it has one, or at the limit.
+    pub(crate) fn claim_host(&mut self, name: &str) -> Option<u16> {
+        let known = self.hosts.iter().position(|h| h.name == name);
+        let id = match known {
+            Some(id) => id as u16,
+            None => self.add_host(name)?,
+        };
+        let host = &mut self.hosts[usize::from(id)];
+        (!std::mem::replace(&mut host.program, true)).then_some(id)
     }
 }

@@ -35,7 +35,7 @@ on_supported_platforms! {
     mod world;
 
     pub use thread::{
-        add_host, draw, fail_host, fault, hosts, image, in_kernel, in_simulation, link_down, link_latency, now, prewarm, simulate, spawn_on, trap,
+        add_host, claim_host, draw, fail_host, fault, hosts, image, in_kernel, in_simulation, link_down, link_latency, now, prewarm, simulate, spawn_on, trap,
     };
     pub(crate) use world::{Cost, Kernel, Step};
 }
@@ -54,7 +54,8 @@ mod elsewhere;
     not(squall_portable)
 )))]
 pub use elsewhere::{
-    add_host, draw, fail_host, hosts, in_simulation, link_down, link_latency, now, spawn_on,
+    add_host, claim_host, draw, fail_host, hosts, in_simulation, link_down, link_latency, now,
+    spawn_on,
 };
 
 pub use errno::{Errno, Result};

@@ -106,9 +106,9 @@ where
     Fut: Future + 'static,
     Fut::Output: HostOutcome,
 {
-    let Some(info) = kernel::add_host(name) else {
+    let Some(info) = kernel::claim_host(name) else {
         panic!(
-            "a host named {name:?} exists already: host names must differ, and \"test\" is the test's own"
+            "the host {name:?} runs a program already: host names must differ, and \"test\" is the test's own"
         );
     };
     let host = Host::from(info);

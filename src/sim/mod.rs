@@ -40,7 +40,8 @@ impl Sim {
     /// that leaves `program`'s future fails the run; a panic that stays inside a spawned task does not.
     ///
     /// # Panics
-    /// If a host of this name exists, and outside a simulation.
+    /// If a host of this name runs a program already, and outside a simulation. A host that the test's `hosts` argument
+    /// names has none yet.
     pub fn host<F, Fut>(&self, name: &str, program: F) -> Host
     where
         F: Fn() -> Fut + Send + 'static,

@@ -576,6 +576,18 @@ pub fn add_host(name: &str) -> Option<HostInfo> {
     with_kernel(|k| k.add_host(name)).map(host_info)
 }
 
+/// The host of this name, added if need be, for a program to be started on it. `None` if it has one.
+///
+/// # Panics
+/// Outside a simulation.
+pub fn claim_host(name: &str) -> Option<HostInfo> {
+    assert!(
+        simulated(),
+        "programs can be started on hosts only inside a simulation"
+    );
+    with_kernel(|k| k.claim_host(name)).map(host_info)
+}
+
 /// Every host of the running world, in the order of their numbers; none outside a simulation.
 pub fn hosts() -> Vec<HostInfo> {
     if !simulated() {
