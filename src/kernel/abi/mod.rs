@@ -160,8 +160,9 @@ pub(crate) fn pthread_result(r: Result<()>) -> c_int {
 /// Refuses a call that cannot be simulated: a report line with the backtrace, and `errno`.
 #[cold]
 pub(crate) fn refuse(call: impl Into<String>, errno: Errno, tolerated: bool) -> Errno {
+    // Copied there: what the program's own heap holds is gone after the run.
     let call = call.into();
-    let backtrace = thread::outside_kernel(|| std::backtrace::Backtrace::force_capture().to_string());
+    let (call, backtrace) = thread::outside_kernel(|| (call.as_str().to_owned(), thread::backtrace_here()));
     thread::with_kernel(|k| k.refuse(call, errno, tolerated, backtrace))
 }
 

@@ -42,6 +42,9 @@ pub(crate) struct Machine {
     probe: u32,
     probed: Option<String>,
     pub(crate) sink: Option<Sink>,
+    /// Backtraces that were put into words already, by their return addresses: a test may shrug off the same refused call
+    /// in each of a thousand runs.
+    worded: Vec<(Vec<usize>, String)>,
     body: Option<Box<dyn FnOnce() + Send>>,
 }
 
@@ -95,6 +98,7 @@ fn boot() -> &'static mut Machine {
             probe: CARRIER,
             probed: None,
             sink: None,
+            worded: Vec::new(),
             body: None,
         });
         MACHINE.store(Box::into_raw(machine), Ordering::Release);
@@ -133,6 +137,22 @@ pub(crate) fn outside_kernel<R>(f: impl FnOnce() -> R) -> R {
     let r = f();
     INSIDE.store(before, Ordering::Relaxed);
     r
+}
+
+/// The caller's backtrace, put into words once for each place. Call it outside the kernel.
+pub(crate) fn backtrace_here() -> String {
+    let mut places = Vec::new();
+    backtrace::trace(|frame| {
+        places.push(frame.ip() as usize);
+        true
+    });
+    let known = machine().worded.iter().find(|(at, _)| *at == places);
+    if let Some((_, words)) = known {
+        return words.clone();
+    }
+    let words = std::backtrace::Backtrace::force_capture().to_string();
+    machine().worded.push((places, words.clone()));
+    words
 }
 
 /// Lets `to` go on in place of `from`, the caller; returns when somebody switches back.
