@@ -125,13 +125,20 @@ impl Choices {
         self.decisions
     }
 
-    fn choose(&mut self, pick: Pick<'_>) -> usize {
+    /// The strategy of this run, which has seen its start, and the stream that it draws from.
+    #[inline]
+    fn strategist(&mut self) -> (&mut dyn explore::Strategy, &mut Stream) {
         let stream = self.streams.of(Domain::Schedule);
         let strategy = self.portfolio.strategy(self.strategy);
         if !self.begun {
             self.begun = true;
             strategy.begin(stream);
         }
+        (strategy, stream)
+    }
+
+    fn choose(&mut self, pick: Pick<'_>) -> usize {
+        let (strategy, stream) = self.strategist();
         let index = strategy.pick(pick, stream);
         assert!(
             index < pick.runnable.len(),
@@ -165,6 +172,26 @@ impl Oracle for Choices {
                 thread: pick.runnable[index],
             };
             self.decided(Domain::Schedule, decision);
+        }
+        index
+    }
+
+    fn pick_task(&mut self, tasks: u32) -> u32 {
+        let (strategy, stream) = self.strategist();
+        let mut index = strategy.pick_task(tasks, stream);
+        assert!(
+            index < tasks,
+            "squall bug: strategy {} picked task {index} of {tasks}",
+            self.strategy
+        );
+        if !self.plain {
+            let n = u64::from(tasks);
+            if let Some(replay) = &mut self.replay {
+                let logged = replay.below(self.decisions, Domain::Schedule, n);
+                index = logged.map_or(index, |value| value as u32);
+            }
+            let value = u64::from(index);
+            self.decided(Domain::Schedule, Decision::Below { n, value });
         }
         index
     }

@@ -23,6 +23,11 @@ pub trait Strategy: Send {
     fn begin(&mut self, stream: &mut Stream);
     /// The index into `pick.runnable` of the thread that goes on.
     fn pick(&mut self, pick: Pick<'_>, stream: &mut Stream) -> usize;
+    /// Which of `tasks` ready tasks of one runtime is polled next, in `0..tasks`; 0 has waited longest, the last was made
+    /// ready most recently, and `tasks` is at least 2. Uniform unless a strategy knows better.
+    fn pick_task(&mut self, tasks: u32, stream: &mut Stream) -> u32 {
+        stream.below(u64::from(tasks)) as u32
+    }
 }
 
 /// The strategies by name.

@@ -26,6 +26,14 @@ impl Strategy for Sticky {
         let other = stream.below(threads - 1) as usize;
         if other < current { other } else { other + 1 }
     }
+
+    /// The task that was made ready last carries on the work under way.
+    fn pick_task(&mut self, tasks: u32, stream: &mut Stream) -> u32 {
+        if stream.below(8) != 0 {
+            return tasks - 1;
+        }
+        stream.below(u64::from(tasks) - 1) as u32
+    }
 }
 
 #[cfg(test)]

@@ -28,6 +28,7 @@ on_supported_platforms! {
     pub(crate) mod host;
     pub(crate) mod net;
     pub(crate) mod sched;
+    mod tasks;
     #[cfg(test)]
     pub(crate) mod testing;
     pub(crate) mod thread;

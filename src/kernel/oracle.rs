@@ -59,6 +59,11 @@ pub trait Oracle: Any + Send {
     fn pick(&mut self, pick: Pick<'_>) -> usize;
     /// A number in `0..n`, uniform unless a strategy or a log says otherwise; `n` is at least 1.
     fn below(&mut self, domain: Domain, n: u64) -> u64;
+    /// Which of `tasks` tasks that are ready within one runtime is polled next, 0 being the one that has waited longest;
+    /// `tasks` is at least 2. Asked only by a tokio that `cargo squall` instrumented.
+    fn pick_task(&mut self, tasks: u32) -> u32 {
+        self.below(Domain::Schedule, u64::from(tasks)) as u32
+    }
     /// Fills `bytes` from the domain's stream.
     fn fill(&mut self, domain: Domain, bytes: &mut [u8]);
 }

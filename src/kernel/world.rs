@@ -7,6 +7,7 @@ use super::futex::Futexes;
 use super::host::{self, Host};
 use super::net::Net;
 use super::sched::{self, Sched, State};
+use super::tasks::Tasks;
 use super::trace::Trace;
 use super::{Config, Domain, End, Errno, Oracle, Pick, Refused, Result, ThreadReport};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -37,6 +38,11 @@ impl Cost {
     /// Reading a clock: the vDSO's price.
     pub(crate) const CLOCK: Cost = Cost {
         base: 15,
+        spread: 64,
+    };
+    /// A poll of a task, which the task's own work comes on top of.
+    pub(crate) const POLL: Cost = Cost {
+        base: 20,
         spread: 64,
     };
     /// A system call.
@@ -76,6 +82,7 @@ pub(crate) struct Kernel {
     jitter: u64,
     jitter_left: u32,
     pub(crate) limits: Limits,
+    pub(crate) tasks: Tasks,
     progress: Option<&'static AtomicU64>,
 }
 
@@ -129,6 +136,7 @@ impl Kernel {
                 steps: 0,
                 livelock_after: 0,
             },
+            tasks: Tasks::default(),
             progress: None,
         }
     }
@@ -160,6 +168,7 @@ impl Kernel {
             steps: config.max_steps,
             livelock_after: config.livelock_after,
         };
+        self.tasks = Tasks::default();
         self.progress = config.progress;
     }
 
@@ -176,7 +185,7 @@ impl Kernel {
         if let Some(progress) = self.progress {
             progress.store(self.steps, Ordering::Relaxed);
         }
-        self.now += u64::from(cost.base) + ((u64::from(cost.spread) * self.jitter()) >> JITTER_BITS);
+        self.pass(cost);
         if self.idle > PATIENCE {
             self.impatient(cost);
         }
@@ -186,6 +195,24 @@ impl Kernel {
         if self.steps >= self.limits.steps {
             self.finish(End::StepLimit(Vec::new()));
         }
+    }
+
+    /// A poll of a task begins here. It is no kernel entry: an endless loop of polls makes entries too, and those are counted.
+    #[inline]
+    pub(crate) fn begin_poll(&mut self) {
+        self.tasks.polls += 1;
+        if let Some(progress) = self.progress {
+            progress.store(self.steps + self.tasks.polls, Ordering::Relaxed);
+        }
+        self.pass(Cost::POLL);
+        if self.now >= self.events.next_at() {
+            self.fire_due();
+        }
+    }
+
+    #[inline]
+    fn pass(&mut self, cost: Cost) {
+        self.now += u64::from(cost.base) + ((u64::from(cost.spread) * self.jitter()) >> JITTER_BITS);
     }
 
     /// Where in its range the next entry's cost lies, in 64ths. One decision serves eight entries: it is the most frequent

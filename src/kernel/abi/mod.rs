@@ -21,6 +21,7 @@ mod signal;
 mod socket;
 mod stat;
 mod time;
+mod tokio;
 
 use super::thread;
 use super::{Cost, Errno, Kernel, Result, Step};
