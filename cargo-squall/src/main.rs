@@ -1,2 +1,77 @@
-//! The cargo command of squall.
-fn main() {}
+//! `cargo squall`: runs tests against an instrumented tokio, and looks after what a run needs.
+//!
+//! Cargo starts this program as `cargo-squall squall ARGUMENTS`. It edits nothing of the user's: what it makes lies under
+//! `target/squall/`.
+
+mod arguments;
+mod doctor;
+mod instrument;
+mod launch;
+mod status;
+mod workspace;
+
+use clap::{Parser, Subcommand};
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+/// Deterministic concurrency testing for async Rust.
+///
+/// Exit status: 0 held, 1 a property failed, 2 wrong usage or input, 3 squall itself failed.
+#[derive(Parser, Debug)]
+#[command(name = "cargo squall", bin_name = "cargo squall", version, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// Runs `cargo test` with every order of tasks under squall's control; takes all of `cargo test`'s arguments.
+    #[command(disable_help_flag = true)]
+    Test {
+        /// What `cargo test` takes.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "CARGO TEST ARGUMENTS")]
+        arguments: Vec<OsString>,
+    },
+    /// Runs `cargo nextest` likewise: `cargo squall nextest run [ARGUMENTS]`.
+    #[command(disable_help_flag = true)]
+    Nextest {
+        /// What `cargo nextest` takes.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "CARGO NEXTEST ARGUMENTS")]
+        arguments: Vec<OsString>,
+    },
+    /// Says whether this machine and this workspace offer what squall uses.
+    Doctor {
+        /// The workspace's `Cargo.toml`.
+        #[arg(long, value_name = "PATH")]
+        manifest_path: Option<OsString>,
+    },
+}
+
+fn main() -> ExitCode {
+    let mut words: Vec<OsString> = std::env::args_os().collect();
+    // Cargo passes the subcommand's own name; started by hand, the program goes without.
+    if words.get(1).is_some_and(|word| word == "squall") {
+        words.remove(1);
+    }
+    let cli = match Cli::try_parse_from(words) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are asked for; everything else is wrong usage.
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { status::USAGE } else { status::HELD });
+        }
+    };
+    let result = match cli.command {
+        Command::Test { arguments } => launch::test(&arguments),
+        Command::Nextest { arguments } => launch::nextest(&arguments),
+        Command::Doctor { manifest_path } => doctor::run(manifest_path),
+    };
+    match result {
+        Ok(status) => ExitCode::from(status),
+        Err(error) => {
+            eprintln!("squall: {error:#}");
+            ExitCode::from(status::USAGE)
+        }
+    }
+}

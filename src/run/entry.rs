@@ -7,7 +7,7 @@ use super::failure::{Failure, Summary};
 use super::origin::Origin;
 use super::settings::{Resolved, Settings};
 use super::start::Body;
-use super::{coordinator, env, protocol, unusable, zygote};
+use super::{command, coordinator, env, protocol, unusable, zygote};
 
 /// Runs a test: as its coordinator, or, in a process that was started for it, as its zygote, and then for good.
 pub(super) fn execute(
@@ -39,9 +39,21 @@ pub(super) fn execute(
         past.add(earlier.clone());
         return earlier.clone();
     }
-    let environment = env::Environment::read().map_err(|error| unusable(&origin.test, error))?;
-    let resolved = Resolved::new(settings, &environment, origin.failures())
-        .map_err(|error| unusable(&origin.test, error))?;
+    let refused = |failure| {
+        let result = Err(failure);
+        if birth.is_none() {
+            command::tell(&origin.test, &result);
+        }
+        result
+    };
+    let environment = match env::Environment::read() {
+        Ok(environment) => environment,
+        Err(error) => return refused(unusable(&origin.test, error)),
+    };
+    let resolved = match Resolved::new(settings, &environment, origin.failures()) {
+        Ok(resolved) => resolved,
+        Err(error) => return refused(unusable(&origin.test, error)),
+    };
     match birth {
         Some(birth) if birth.test == origin.test => zygote::serve(&birth, resolved, body),
         Some(birth) => {
@@ -50,6 +62,7 @@ pub(super) fn execute(
         }
         None => {
             let result = coordinator::run(origin, &resolved, &past.results);
+            super::command::tell(&origin.test, &result);
             past.add(result.clone());
             result
         }

@@ -19,6 +19,7 @@
 
 mod attribute;
 mod builder;
+mod command;
 mod env;
 mod failure;
 mod origin;

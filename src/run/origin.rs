@@ -153,7 +153,9 @@ impl Origin {
                 .collect::<Vec<_>>();
             return format!("{variables} {}", words.join(" "));
         }
-        let mut command = format!("{variables} cargo test");
+        // The order of tasks follows from the seed only where tokio asks squall.
+        let verb = super::command::subcommand().unwrap_or_else(|| "test".to_owned());
+        let mut command = format!("{variables} cargo {verb}");
         if !self.debug {
             command.push_str(" --release");
         }

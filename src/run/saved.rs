@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::command;
 use super::coordinator::{Coordinator, Trouble};
 use crate::choice::Log;
 
@@ -44,7 +45,20 @@ impl Coordinator<'_> {
             }
         }
         paths.sort();
-        paths.iter().map(|path| self.load(path)).collect()
+        let loaded: Result<Vec<_>, _> = paths.iter().map(|path| self.load(path)).collect();
+        let (mut logs, here) = (loaded?, command::subcommand().is_some());
+        let before = logs.len();
+        // Where tokio asks for the order of tasks, other decisions are taken than where it does not.
+        logs.retain(|(_, log)| log.header.config.split(' ').any(|word| word == command::TASKS) == here);
+        if logs.len() < before {
+            let with = if here { "without" } else { "with" };
+            eprintln!(
+                "squall: {}: {} saved logs are of runs {with} `cargo squall` and are left out",
+                self.origin.test,
+                before - logs.len()
+            );
+        }
+        Ok(logs)
     }
 
     /// Saves a log; returns its path and what to say about it.

@@ -232,6 +232,9 @@ impl Resolved {
         if !self.hosts.is_empty() {
             words.push(format!("hosts={}", self.hosts.join(",")));
         }
+        if super::command::subcommand().is_some() {
+            words.push(super::command::TASKS.to_owned());
+        }
         words.join(" ")
     }
 }

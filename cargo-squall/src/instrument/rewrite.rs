@@ -1,0 +1,155 @@
+//! The edits: which expressions of tokio's source become questions to squall, and where they are. `instrument` applies
+//! them to a copy. Nothing of tokio's source is kept here beyond the expressions themselves.
+
+use anyhow::{Context, Result};
+use std::fmt;
+use std::fs;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::{Path, PathBuf};
+
+/// One expression to rewrite.
+#[derive(Debug, Hash)]
+pub struct Seam {
+    /// What the edit gives control of.
+    pub what: &'static str,
+    /// The files that may hold it, relative to the crate: exactly one of them exists in each version.
+    files: &'static [&'static str],
+    from: &'static str,
+    to: &'static str,
+    /// How often the expression occurs in the file.
+    times: usize,
+}
+
+const CURRENT_THREAD: &[&str] = &["src/runtime/scheduler/current_thread/mod.rs"];
+const WORKER: &[&str] = &["src/runtime/scheduler/multi_thread/worker.rs"];
+const LOCAL_SET: &[&str] = &["src/task/local.rs"];
+const COOP: &[&str] = &["src/task/coop/mod.rs", "src/runtime/coop.rs"];
+const ROOT: &[&str] = &["src/lib.rs"];
+
+/// Every expression that is rewritten. A version of tokio is instrumented if each is found as often as it says here.
+pub const SEAMS: [Seam; 8] = [
+    Seam {
+        what: "the order of tasks",
+        files: CURRENT_THREAD,
+        from: "self.tasks.pop_front()",
+        to: "crate::squall::take(&mut self.tasks)",
+        times: 1,
+    },
+    Seam {
+        what: "the driver's turn",
+        files: CURRENT_THREAD,
+        from: "0..handle.shared.config.event_interval {",
+        to: "0..crate::squall::round(handle.shared.config.event_interval) {",
+        times: 1,
+    },
+    Seam {
+        what: "the budget of a poll",
+        files: COOP,
+        from: "    const fn initial() -> Budget {\n        Budget(Some(128))",
+        to: "    fn initial() -> Budget {\n        Budget(Some(crate::squall::budget()))",
+        times: 1,
+    },
+    Seam {
+        what: "the polls of workers",
+        files: WORKER,
+        // Once for the task at hand, once for the one in the LIFO slot.
+        from: "    task.run();\n",
+        to: "    crate::squall::point(); task.run();\n",
+        times: 2,
+    },
+    Seam {
+        what: "the order of local tasks",
+        files: LOCAL_SET,
+        from: "(*ptr).pop_front()",
+        to: "crate::squall::take(&mut *ptr)",
+        times: 1,
+    },
+    Seam {
+        what: "the turn of a local set",
+        files: LOCAL_SET,
+        from: "for _ in 0..MAX_TASKS_PER_TICK {",
+        to: "for _ in 0..crate::squall::round(MAX_TASKS_PER_TICK as u32) {",
+        times: 1,
+    },
+    Seam {
+        what: "the place of the questions",
+        files: ROOT,
+        from: "\nmod future;\n",
+        to: "\nmod squall;\nmod future;\n",
+        times: 1,
+    },
+    Seam {
+        // Cargo shows the warnings of path dependencies, and an old tokio has some under a new compiler.
+        what: "the end of the crate's attributes",
+        files: ROOT,
+        from: "\n//! A runtime for writing",
+        to: "\n#![allow(warnings)]\n//! A runtime for writing",
+        times: 1,
+    },
+];
+
+/// The module that asks, put into the copy as `src/squall.rs`.
+const BRIDGE: &str = include_str!("bridge.rs.txt");
+const BRIDGE_FILE: &str = "src/squall.rs";
+
+/// An expression that is not where it is expected.
+#[derive(Debug)]
+pub struct Mismatch {
+    what: &'static str,
+    file: String,
+    expression: &'static str,
+    expected: usize,
+    found: usize,
+}
+
+impl fmt::Display for Mismatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Mismatch { what, file, expression, expected, found } = self;
+        write!(
+            f,
+            "`{}`, which decides {what}, should be found {expected} times in {file}, and is found {found} times",
+            expression.trim()
+        )
+    }
+}
+
+/// Names the edits: a copy made by other edits is made again.
+pub fn stamp() -> String {
+    let mut hasher = DefaultHasher::new();
+    (BRIDGE, &SEAMS).hash(&mut hasher);
+    format!("made by cargo-squall {} with edits {:016x}\n", env!("CARGO_PKG_VERSION"), hasher.finish())
+}
+
+/// The files that differ in the copy, with their new texts.
+pub fn edited(source: &Path) -> Result<Result<Vec<(PathBuf, String)>, Mismatch>> {
+    let mut texts: Vec<(PathBuf, String)> = Vec::new();
+    for seam in &SEAMS {
+        let mismatch = |file: &str, found| Mismatch {
+            what: seam.what,
+            file: file.to_owned(),
+            expression: seam.from,
+            expected: seam.times,
+            found,
+        };
+        let Some(file) = seam.files.iter().find(|file| source.join(file).is_file()) else {
+            return Ok(Err(mismatch(&seam.files.join(" or "), 0)));
+        };
+        let at = match texts.iter().position(|(path, _)| path == Path::new(file)) {
+            Some(at) => at,
+            None => {
+                let path = source.join(file);
+                let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+                texts.push((PathBuf::from(file), text));
+                texts.len() - 1
+            }
+        };
+        let text = &mut texts[at].1;
+        let found = text.matches(seam.from).count();
+        if found != seam.times {
+            return Ok(Err(mismatch(file, found)));
+        }
+        *text = text.replace(seam.from, seam.to);
+    }
+    texts.push((PathBuf::from(BRIDGE_FILE), BRIDGE.to_owned()));
+    Ok(Ok(texts))
+}

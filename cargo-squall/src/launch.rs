@@ -1,0 +1,128 @@
+//! Starts cargo on the tests, against the instrumented tokio, and turns what came of it into an exit status.
+//!
+//! The copy is passed as a path override (cargo's `paths` setting), which takes the place of the locked package without
+//! changing `Cargo.lock`: `--locked` goes on working, and cargo keeps both builds in the same target directory.
+
+use crate::arguments::Arguments;
+use crate::status;
+use crate::workspace::{Workspace, cargo};
+use crate::instrument;
+use anyhow::{Context, Result, bail};
+use std::ffi::OsString;
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus, Stdio};
+
+/// Tells the tests who runs them, so that replay lines name the same command.
+const COMMAND_VARIABLE: &str = "CARGO_SQUALL";
+
+/// Names the file in which each test leaves a line when it ends.
+const REPORT_VARIABLE: &str = "CARGO_SQUALL_REPORT";
+
+/// `cargo squall test`.
+pub fn test(words: &[OsString]) -> Result<u8> {
+    let run = Run::new("test", words)?;
+    let ended = run.command(&["test"], words).status().context("cannot start cargo")?;
+    let compiles = || {
+        // Only after a failure: what was built is not built again.
+        let own: Vec<OsString> = words.iter().take_while(|word| *word != "--").cloned().collect();
+        let mut again = run.command(&["test", "--no-run", "--quiet"], &own);
+        let again = again.stdout(Stdio::null()).stderr(Stdio::null()).status();
+        again.is_ok_and(|ended| ended.success())
+    };
+    Ok(run.judge(ended, compiles))
+}
+
+/// `cargo squall nextest`.
+pub fn nextest(words: &[OsString]) -> Result<u8> {
+    let Some((verb, rest)) = words.split_first() else {
+        bail!("say what nextest is to do, as in `cargo squall nextest run`");
+    };
+    let run = Run::new("nextest run", words)?;
+    let verb = verb.to_str().context("nextest has no such subcommand")?;
+    let ended = run.command(&["nextest", verb], rest).status().context("cannot start cargo")?;
+    // nextest says by itself: 100 for tests that failed, others for builds and usage.
+    Ok(run.judge(ended, || ended.code() == Some(100)))
+}
+
+/// One run of the tests.
+struct Run {
+    /// The subcommand, for replay lines.
+    name: &'static str,
+    /// The cargo setting that puts the copy in tokio's place; empty where tokio stays as it is.
+    overriding: Vec<OsString>,
+    /// What the tests say of themselves.
+    report: PathBuf,
+    runs_nothing: bool,
+}
+
+impl Run {
+    fn new(name: &'static str, words: &[OsString]) -> Result<Run> {
+        let arguments = Arguments::of(words);
+        let workspace = Workspace::ask(&arguments)?;
+        let home = workspace.target.join("squall");
+        std::fs::create_dir_all(&home).with_context(|| format!("cannot make {}", home.display()))?;
+        // nextest has verbs that run nothing, such as `list`.
+        let nextest_lists = name != "test" && words.first().is_some_and(|verb| verb != "run" && verb != "r");
+        Ok(Run {
+            name,
+            overriding: overriding(&workspace)?,
+            report: home.join(format!("report-{}", std::process::id())),
+            runs_nothing: arguments.runs_nothing || nextest_lists,
+        })
+    }
+
+    fn command(&self, verb: &[&str], words: &[OsString]) -> Command {
+        let mut command = Command::new(cargo());
+        command.args(verb).args(&self.overriding).args(words).env(REPORT_VARIABLE, &self.report);
+        if self.overriding.is_empty() {
+            command.env_remove(COMMAND_VARIABLE);
+        } else {
+            command.env(COMMAND_VARIABLE, self.name);
+        }
+        command
+    }
+
+    /// The exit status: the gravest of what the tests said, or what cargo came to.
+    fn judge(&self, ended: ExitStatus, compiles: impl FnOnce() -> bool) -> u8 {
+        let told = std::fs::read_to_string(&self.report).unwrap_or_default();
+        // It may not be there: no test of squall's ran.
+        let _ = std::fs::remove_file(&self.report);
+        let some = |word: &str| told.lines().any(|line| line.split(' ').next() == Some(word));
+        match (ended.code(), ended.signal()) {
+            (Some(0), _) if told.is_empty() && !self.runs_nothing => {
+                eprintln!("squall: no test of squall's ran: check the filters, and that tests carry #[squall::test]");
+                status::USAGE
+            }
+            (Some(0), _) => status::HELD,
+            // As a shell says it: ended by a signal, or by Ctrl-C.
+            (Some(interrupted @ 128..), _) => interrupted as u8,
+            (None, Some(signal)) => 128 | signal as u8,
+            _ if some("trouble") => status::TROUBLE,
+            _ if some("failed") => status::FAILED,
+            _ if some("unusable") => status::USAGE,
+            // Another test failed, if one ran at all.
+            _ if compiles() => status::FAILED,
+            _ => status::USAGE,
+        }
+    }
+}
+
+/// The cargo setting that puts the copy in tokio's place; empty where tokio stays as it is, which is said.
+fn overriding(workspace: &Workspace) -> Result<Vec<OsString>> {
+    let why = match &workspace.tokio {
+        Err(no) => no.to_string(),
+        Ok(tokio) => match instrument::copy_of(tokio, &workspace.target)? {
+            Ok(copy) => return Ok(vec!["--config".into(), setting(&copy)?.into()]),
+            Err(mismatch) => format!("tokio {} is not known to this cargo-squall: {mismatch}", tokio.version),
+        },
+    };
+    eprintln!("squall: {why}. The tests run on stock tokio: the tasks of a current_thread runtime keep tokio's order.");
+    Ok(Vec::new())
+}
+
+fn setting(copy: &Path) -> Result<String> {
+    let path = copy.to_str().with_context(|| format!("cargo cannot be told of the path {}", copy.display()))?;
+    // A JSON string is a TOML string.
+    Ok(format!("paths=[{}]", serde_json::to_string(path)?))
+}

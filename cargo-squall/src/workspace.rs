@@ -1,0 +1,112 @@
+//! What cargo says of the workspace: where its target directory is, and which tokio it locked.
+
+use crate::arguments::Arguments;
+use anyhow::{Context, Result, bail};
+use serde::Deserialize;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// A workspace as far as the command needs it.
+#[derive(Debug)]
+pub struct Workspace {
+    /// The target directory.
+    pub target: PathBuf,
+    /// The locked version of tokio 1, or why there is none to work with.
+    pub tokio: Result<Tokio, NoTokio>,
+}
+
+/// A locked tokio from crates.io.
+#[derive(Debug)]
+pub struct Tokio {
+    /// Its version.
+    pub version: String,
+    /// Where cargo keeps its source.
+    pub source: PathBuf,
+}
+
+/// Why no tokio can be instrumented.
+#[derive(Debug)]
+pub enum NoTokio {
+    /// The workspace does not depend on tokio 1.
+    Absent,
+    /// It comes from elsewhere than crates.io.
+    Elsewhere {
+        /// Its version.
+        version: String,
+        /// Where it comes from.
+        from: String,
+    },
+}
+
+impl std::fmt::Display for NoTokio {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            NoTokio::Absent => f.write_str("this workspace does not depend on tokio 1"),
+            NoTokio::Elsewhere { version, from } => {
+                write!(f, "tokio {version} comes from {from}, and only releases from crates.io can be instrumented")
+            }
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct Metadata {
+    packages: Vec<Package>,
+    target_directory: PathBuf,
+}
+
+#[derive(Deserialize)]
+struct Package {
+    name: String,
+    version: String,
+    source: Option<String>,
+    manifest_path: PathBuf,
+}
+
+/// The names under which cargo knows crates.io.
+const CRATES_IO: [&str; 2] =
+    ["registry+https://github.com/rust-lang/crates.io-index", "sparse+https://index.crates.io/"];
+
+/// The cargo that started this program, or the first in the path.
+pub fn cargo() -> OsString {
+    std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
+}
+
+impl Workspace {
+    /// Asks cargo. It fetches what is not there yet, as `cargo test` would.
+    pub fn ask(arguments: &Arguments) -> Result<Self> {
+        let mut command = Command::new(cargo());
+        // All features: tokio may hang on one that is off by default and on in this run.
+        command.args(["metadata", "--format-version=1", "--all-features"]).args(&arguments.metadata);
+        let output = command
+            .stderr(Stdio::inherit())
+            .output()
+            .with_context(|| format!("cannot start {}", cargo().to_string_lossy()))?;
+        if !output.status.success() {
+            bail!("cargo cannot read this workspace (`cargo metadata`: {})", output.status);
+        }
+        let metadata: Metadata =
+            serde_json::from_slice(&output.stdout).context("cannot understand what `cargo metadata` says")?;
+        let target = match &arguments.target_dir {
+            Some(given) => std::path::absolute(given).context("cannot use --target-dir")?,
+            None => metadata.target_directory,
+        };
+        Ok(Workspace { target, tokio: tokio(metadata.packages) })
+    }
+}
+
+fn tokio(packages: Vec<Package>) -> Result<Tokio, NoTokio> {
+    let mut tokios = packages.into_iter().filter(|p| p.name == "tokio" && p.version.starts_with("1."));
+    let Some(package) = tokios.next() else { return Err(NoTokio::Absent) };
+    match &package.source {
+        Some(source) if CRATES_IO.contains(&source.as_str()) => Ok(Tokio {
+            version: package.version,
+            source: package.manifest_path.parent().unwrap_or(Path::new("/")).to_owned(),
+        }),
+        from => Err(NoTokio::Elsewhere {
+            version: package.version,
+            from: from.clone().unwrap_or_else(|| package.manifest_path.display().to_string()),
+        }),
+    }
+}
