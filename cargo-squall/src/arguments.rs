@@ -39,7 +39,9 @@ impl Arguments {
                 "--target-dir" => found.target_dir = attached.or_else(|| words.next().cloned()),
                 _ if SHARED.contains(&name) => {
                     found.metadata.push(OsStr::new(name).to_owned());
-                    found.metadata.extend(attached.or_else(|| words.next().cloned()));
+                    found
+                        .metadata
+                        .extend(attached.or_else(|| words.next().cloned()));
                 }
                 _ => {}
             }
@@ -58,15 +60,34 @@ mod tests {
 
     #[test]
     fn what_concerns_the_workspace_is_found() {
-        let found = of(&["--manifest-path", "a/Cargo.toml", "--release", "--config=x.y='z'", "--offline", "--target-dir=t"]);
-        assert_eq!(found.metadata, ["--manifest-path", "a/Cargo.toml", "--config", "x.y='z'", "--offline"]);
+        let found = of(&[
+            "--manifest-path",
+            "a/Cargo.toml",
+            "--release",
+            "--config=x.y='z'",
+            "--offline",
+            "--target-dir=t",
+        ]);
+        assert_eq!(
+            found.metadata,
+            [
+                "--manifest-path",
+                "a/Cargo.toml",
+                "--config",
+                "x.y='z'",
+                "--offline"
+            ]
+        );
         assert_eq!(found.target_dir, Some("t".into()));
         assert!(!found.runs_nothing);
     }
 
     #[test]
     fn what_follows_two_dashes_is_for_the_tests() {
-        assert_eq!(of(&["name", "--", "--manifest-path", "x"]), Arguments::default());
+        assert_eq!(
+            of(&["name", "--", "--manifest-path", "x"]),
+            Arguments::default()
+        );
         assert!(of(&["--", "--list"]).runs_nothing);
     }
 }

@@ -4,9 +4,9 @@
 //! changing `Cargo.lock`: `--locked` goes on working, and cargo keeps both builds in the same target directory.
 
 use crate::arguments::Arguments;
+use crate::instrument;
 use crate::status;
 use crate::workspace::{Workspace, cargo};
-use crate::instrument;
 use anyhow::{Context, Result, bail};
 use std::ffi::OsString;
 use std::os::unix::process::ExitStatusExt;
@@ -22,10 +22,17 @@ const REPORT_VARIABLE: &str = "CARGO_SQUALL_REPORT";
 /// `cargo squall test`.
 pub fn test(words: &[OsString]) -> Result<u8> {
     let run = Run::new("test", words)?;
-    let ended = run.command(&["test"], words).status().context("cannot start cargo")?;
+    let ended = run
+        .command(&["test"], words)
+        .status()
+        .context("cannot start cargo")?;
     let compiles = || {
         // Only after a failure: what was built is not built again.
-        let own: Vec<OsString> = words.iter().take_while(|word| *word != "--").cloned().collect();
+        let own: Vec<OsString> = words
+            .iter()
+            .take_while(|word| *word != "--")
+            .cloned()
+            .collect();
         let mut again = run.command(&["test", "--no-run", "--quiet"], &own);
         let again = again.stdout(Stdio::null()).stderr(Stdio::null()).status();
         again.is_ok_and(|ended| ended.success())
@@ -40,7 +47,10 @@ pub fn nextest(words: &[OsString]) -> Result<u8> {
     };
     let run = Run::new("nextest run", words)?;
     let verb = verb.to_str().context("nextest has no such subcommand")?;
-    let ended = run.command(&["nextest", verb], rest).status().context("cannot start cargo")?;
+    let ended = run
+        .command(&["nextest", verb], rest)
+        .status()
+        .context("cannot start cargo")?;
     // nextest says by itself: 100 for tests that failed, others for builds and usage.
     Ok(run.judge(ended, || ended.code() == Some(100)))
 }
@@ -61,9 +71,13 @@ impl Run {
         let arguments = Arguments::of(words);
         let workspace = Workspace::ask(&arguments)?;
         let home = workspace.target.join("squall");
-        std::fs::create_dir_all(&home).with_context(|| format!("cannot make {}", home.display()))?;
+        std::fs::create_dir_all(&home)
+            .with_context(|| format!("cannot make {}", home.display()))?;
         // nextest has verbs that run nothing, such as `list`.
-        let nextest_lists = name != "test" && words.first().is_some_and(|verb| verb != "run" && verb != "r");
+        let nextest_lists = name != "test"
+            && words
+                .first()
+                .is_some_and(|verb| verb != "run" && verb != "r");
         Ok(Run {
             name,
             overriding: overriding(&workspace)?,
@@ -74,7 +88,11 @@ impl Run {
 
     fn command(&self, verb: &[&str], words: &[OsString]) -> Command {
         let mut command = Command::new(cargo());
-        command.args(verb).args(&self.overriding).args(words).env(REPORT_VARIABLE, &self.report);
+        command
+            .args(verb)
+            .args(&self.overriding)
+            .args(words)
+            .env(REPORT_VARIABLE, &self.report);
         if self.overriding.is_empty() {
             command.env_remove(COMMAND_VARIABLE);
         } else {
@@ -88,10 +106,15 @@ impl Run {
         let told = std::fs::read_to_string(&self.report).unwrap_or_default();
         // It may not be there: no test of squall's ran.
         let _ = std::fs::remove_file(&self.report);
-        let some = |word: &str| told.lines().any(|line| line.split(' ').next() == Some(word));
+        let some = |word: &str| {
+            told.lines()
+                .any(|line| line.split(' ').next() == Some(word))
+        };
         match (ended.code(), ended.signal()) {
             (Some(0), _) if told.is_empty() && !self.runs_nothing => {
-                eprintln!("squall: no test of squall's ran: check the filters, and that tests carry #[squall::test]");
+                eprintln!(
+                    "squall: no test of squall's ran: check the filters, and that tests carry #[squall::test]"
+                );
                 status::USAGE
             }
             (Some(0), _) => status::HELD,
@@ -114,15 +137,22 @@ fn overriding(workspace: &Workspace) -> Result<Vec<OsString>> {
         Err(no) => no.to_string(),
         Ok(tokio) => match instrument::copy_of(tokio, &workspace.target)? {
             Ok(copy) => return Ok(vec!["--config".into(), setting(&copy)?.into()]),
-            Err(mismatch) => format!("tokio {} is not known to this cargo-squall: {mismatch}", tokio.version),
+            Err(mismatch) => format!(
+                "tokio {} is not known to this cargo-squall: {mismatch}",
+                tokio.version
+            ),
         },
     };
-    eprintln!("squall: {why}. The tests run on stock tokio: the tasks of a current_thread runtime keep tokio's order.");
+    eprintln!(
+        "squall: {why}. The tests run on stock tokio: the tasks of a current_thread runtime keep tokio's order."
+    );
     Ok(Vec::new())
 }
 
 fn setting(copy: &Path) -> Result<String> {
-    let path = copy.to_str().with_context(|| format!("cargo cannot be told of the path {}", copy.display()))?;
+    let path = copy
+        .to_str()
+        .with_context(|| format!("cargo cannot be told of the path {}", copy.display()))?;
     // A JSON string is a TOML string.
     Ok(format!("paths=[{}]", serde_json::to_string(path)?))
 }

@@ -18,7 +18,12 @@ use std::process::ExitCode;
 ///
 /// Exit status: 0 held, 1 a property failed, 2 wrong usage or input, 3 squall itself failed.
 #[derive(Parser, Debug)]
-#[command(name = "cargo squall", bin_name = "cargo squall", version, arg_required_else_help = true)]
+#[command(
+    name = "cargo squall",
+    bin_name = "cargo squall",
+    version,
+    arg_required_else_help = true
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -30,14 +35,22 @@ enum Command {
     #[command(disable_help_flag = true)]
     Test {
         /// What `cargo test` takes.
-        #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "CARGO TEST ARGUMENTS")]
+        #[arg(
+            trailing_var_arg = true,
+            allow_hyphen_values = true,
+            value_name = "CARGO TEST ARGUMENTS"
+        )]
         arguments: Vec<OsString>,
     },
     /// Runs `cargo nextest` likewise: `cargo squall nextest run [ARGUMENTS]`.
     #[command(disable_help_flag = true)]
     Nextest {
         /// What `cargo nextest` takes.
-        #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "CARGO NEXTEST ARGUMENTS")]
+        #[arg(
+            trailing_var_arg = true,
+            allow_hyphen_values = true,
+            value_name = "CARGO NEXTEST ARGUMENTS"
+        )]
         arguments: Vec<OsString>,
     },
     /// Says whether this machine and this workspace offer what squall uses.
@@ -59,7 +72,11 @@ fn main() -> ExitCode {
         Err(error) => {
             // Help and version are asked for; everything else is wrong usage.
             let _ = error.print();
-            return ExitCode::from(if error.use_stderr() { status::USAGE } else { status::HELD });
+            return ExitCode::from(if error.use_stderr() {
+                status::USAGE
+            } else {
+                status::HELD
+            });
         }
     };
     let result = match cli.command {

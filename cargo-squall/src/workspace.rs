@@ -44,7 +44,10 @@ impl std::fmt::Display for NoTokio {
         match self {
             NoTokio::Absent => f.write_str("this workspace does not depend on tokio 1"),
             NoTokio::Elsewhere { version, from } => {
-                write!(f, "tokio {version} comes from {from}, and only releases from crates.io can be instrumented")
+                write!(
+                    f,
+                    "tokio {version} comes from {from}, and only releases from crates.io can be instrumented"
+                )
             }
         }
     }
@@ -65,8 +68,10 @@ struct Package {
 }
 
 /// The names under which cargo knows crates.io.
-const CRATES_IO: [&str; 2] =
-    ["registry+https://github.com/rust-lang/crates.io-index", "sparse+https://index.crates.io/"];
+const CRATES_IO: [&str; 2] = [
+    "registry+https://github.com/rust-lang/crates.io-index",
+    "sparse+https://index.crates.io/",
+];
 
 /// The cargo that started this program, or the first in the path.
 pub fn cargo() -> OsString {
@@ -78,35 +83,53 @@ impl Workspace {
     pub fn ask(arguments: &Arguments) -> Result<Self> {
         let mut command = Command::new(cargo());
         // All features: tokio may hang on one that is off by default and on in this run.
-        command.args(["metadata", "--format-version=1", "--all-features"]).args(&arguments.metadata);
+        command
+            .args(["metadata", "--format-version=1", "--all-features"])
+            .args(&arguments.metadata);
         let output = command
             .stderr(Stdio::inherit())
             .output()
             .with_context(|| format!("cannot start {}", cargo().to_string_lossy()))?;
         if !output.status.success() {
-            bail!("cargo cannot read this workspace (`cargo metadata`: {})", output.status);
+            bail!(
+                "cargo cannot read this workspace (`cargo metadata`: {})",
+                output.status
+            );
         }
-        let metadata: Metadata =
-            serde_json::from_slice(&output.stdout).context("cannot understand what `cargo metadata` says")?;
+        let metadata: Metadata = serde_json::from_slice(&output.stdout)
+            .context("cannot understand what `cargo metadata` says")?;
         let target = match &arguments.target_dir {
             Some(given) => std::path::absolute(given).context("cannot use --target-dir")?,
             None => metadata.target_directory,
         };
-        Ok(Workspace { target, tokio: tokio(metadata.packages) })
+        Ok(Workspace {
+            target,
+            tokio: tokio(metadata.packages),
+        })
     }
 }
 
 fn tokio(packages: Vec<Package>) -> Result<Tokio, NoTokio> {
-    let mut tokios = packages.into_iter().filter(|p| p.name == "tokio" && p.version.starts_with("1."));
-    let Some(package) = tokios.next() else { return Err(NoTokio::Absent) };
+    let mut tokios = packages
+        .into_iter()
+        .filter(|p| p.name == "tokio" && p.version.starts_with("1."));
+    let Some(package) = tokios.next() else {
+        return Err(NoTokio::Absent);
+    };
     match &package.source {
         Some(source) if CRATES_IO.contains(&source.as_str()) => Ok(Tokio {
             version: package.version,
-            source: package.manifest_path.parent().unwrap_or(Path::new("/")).to_owned(),
+            source: package
+                .manifest_path
+                .parent()
+                .unwrap_or(Path::new("/"))
+                .to_owned(),
         }),
         from => Err(NoTokio::Elsewhere {
             version: package.version,
-            from: from.clone().unwrap_or_else(|| package.manifest_path.display().to_string()),
+            from: from
+                .clone()
+                .unwrap_or_else(|| package.manifest_path.display().to_string()),
         }),
     }
 }

@@ -15,7 +15,9 @@ pub(crate) const TASKS: &str = "tasks=chosen";
 
 /// The subcommand of `cargo` that builds these tests against an instrumented tokio and runs them.
 pub(crate) fn subcommand() -> Option<String> {
-    std::env::var(COMMAND).ok().map(|verb| format!("squall {verb}"))
+    std::env::var(COMMAND)
+        .ok()
+        .map(|verb| format!("squall {verb}"))
 }
 
 /// Tells the command what a test came to, in one word: the exit status follows from the gravest.
@@ -32,7 +34,10 @@ pub(crate) fn tell(test: &str, result: &Result<Summary, Failure>) {
     let line = format!("{word} {runs} {test}\n");
     let file = OpenOptions::new().append(true).create(true).open(&path);
     if let Err(error) = file.and_then(|mut file| file.write_all(line.as_bytes())) {
-        eprintln!("squall: cannot tell `cargo squall` of {test}: {}: {error}", path.display());
+        eprintln!(
+            "squall: cannot tell `cargo squall` of {test}: {}: {error}",
+            path.display()
+        );
     }
 }
 
@@ -40,7 +45,9 @@ fn gravity(failure: &Failure) -> &'static str {
     let ours = ["nondeterministic", "state between runs", "refused "];
     match failure {
         Failure { seed: None, .. } => "unusable",
-        Failure { signature, .. } if ours.iter().any(|start| signature.starts_with(start)) => "trouble",
+        Failure { signature, .. } if ours.iter().any(|start| signature.starts_with(start)) => {
+            "trouble"
+        }
         _ => "failed",
     }
 }

@@ -27,7 +27,11 @@ pub fn copy_of(tokio: &Tokio, target: &Path) -> Result<Result<PathBuf, Mismatch>
         Ok(edited) => edited,
         Err(mismatch) => return Ok(Err(mismatch)),
     };
-    let partial = home.join(format!("tokio-{}.{}.partial", tokio.version, std::process::id()));
+    let partial = home.join(format!(
+        "tokio-{}.{}.partial",
+        tokio.version,
+        std::process::id()
+    ));
     let place = || format!("cannot make {}", copy.display());
     copy_tree(&tokio.source, &partial).with_context(place)?;
     for (file, text) in edited {

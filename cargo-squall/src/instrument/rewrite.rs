@@ -104,7 +104,13 @@ pub struct Mismatch {
 
 impl fmt::Display for Mismatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Mismatch { what, file, expression, expected, found } = self;
+        let Mismatch {
+            what,
+            file,
+            expression,
+            expected,
+            found,
+        } = self;
         write!(
             f,
             "`{}`, which decides {what}, should be found {expected} times in {file}, and is found {found} times",
@@ -117,7 +123,11 @@ impl fmt::Display for Mismatch {
 pub fn stamp() -> String {
     let mut hasher = DefaultHasher::new();
     (BRIDGE, &SEAMS).hash(&mut hasher);
-    format!("made by cargo-squall {} with edits {:016x}\n", env!("CARGO_PKG_VERSION"), hasher.finish())
+    format!(
+        "made by cargo-squall {} with edits {:016x}\n",
+        env!("CARGO_PKG_VERSION"),
+        hasher.finish()
+    )
 }
 
 /// The files that differ in the copy, with their new texts.
@@ -138,7 +148,8 @@ pub fn edited(source: &Path) -> Result<Result<Vec<(PathBuf, String)>, Mismatch>>
             Some(at) => at,
             None => {
                 let path = source.join(file);
-                let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+                let text = fs::read_to_string(&path)
+                    .with_context(|| format!("cannot read {}", path.display()))?;
                 texts.push((PathBuf::from(file), text));
                 texts.len() - 1
             }
@@ -152,4 +163,71 @@ pub fn edited(source: &Path) -> Result<Result<Vec<(PathBuf, String)>, Mismatch>>
     }
     texts.push((PathBuf::from(BRIDGE_FILE), BRIDGE.to_owned()));
     Ok(Ok(texts))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The sources of tokio 1.38 and later that cargo has in its registry here.
+    fn registry() -> Vec<PathBuf> {
+        let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
+        let home = home.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cargo")));
+        let Ok(registries) = fs::read_dir(home.expect("cargo has a home").join("registry/src"))
+        else {
+            return Vec::new();
+        };
+        let crates =
+            registries.flat_map(|registry| fs::read_dir(registry.unwrap().path()).unwrap());
+        let supported = |path: &PathBuf| {
+            let name = path
+                .file_name()
+                .and_then(|name| name.to_str())
+                .unwrap_or("");
+            let minor = name
+                .strip_prefix("tokio-1.")
+                .and_then(|rest| rest.split('.').next());
+            minor
+                .and_then(|minor| minor.parse::<u32>().ok())
+                .is_some_and(|minor| minor >= 38)
+        };
+        crates
+            .map(|entry| entry.unwrap().path())
+            .filter(supported)
+            .collect()
+    }
+
+    #[test]
+    fn every_version_at_hand_is_known() {
+        let versions = registry();
+        assert!(
+            !versions.is_empty(),
+            "this workspace itself depends on tokio"
+        );
+        for source in versions {
+            let edited = edited(&source).unwrap();
+            let files =
+                edited.unwrap_or_else(|mismatch| panic!("{}: {mismatch}", source.display()));
+            assert_eq!(files.len(), 6, "five files and the bridge");
+        }
+    }
+
+    #[test]
+    fn an_expression_that_is_missing_or_doubled_is_told() {
+        let source =
+            std::env::temp_dir().join(format!("cargo-squall-rewrite-{}", std::process::id()));
+        let path = source.join(CURRENT_THREAD[0]);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let told = |text: &str| {
+            fs::write(&path, text).unwrap();
+            edited(&source).unwrap().unwrap_err().to_string()
+        };
+        assert_eq!(
+            told("self.tasks.pop_front() self.tasks.pop_front()"),
+            "`self.tasks.pop_front()`, which decides the order of tasks, should be found 1 times in \
+             src/runtime/scheduler/current_thread/mod.rs, and is found 2 times"
+        );
+        assert!(told("").ends_with("is found 0 times"));
+        fs::remove_dir_all(source).unwrap();
+    }
 }
