@@ -78,10 +78,13 @@ impl Run {
             && words
                 .first()
                 .is_some_and(|verb| verb != "run" && verb != "r");
+        let report = home.join(format!("report-{}", std::process::id()));
+        // An earlier run with this number may have been ended before it could look at its own.
+        let _ = std::fs::remove_file(&report);
         Ok(Run {
             name,
             overriding: overriding(&workspace)?,
-            report: home.join(format!("report-{}", std::process::id())),
+            report,
             runs_nothing: arguments.runs_nothing || nextest_lists,
         })
     }

@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-pub use rewrite::{Mismatch, SEAMS};
+pub use rewrite::{Mismatch, gains};
 
 /// The file in a copy that says what it was made by.
 const STAMP: &str = ".squall";

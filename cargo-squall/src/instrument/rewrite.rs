@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 
 /// One expression to rewrite.
 #[derive(Debug, Hash)]
-pub struct Seam {
-    /// What the edit gives control of.
-    pub what: &'static str,
+struct Seam {
+    /// What the expression decides.
+    what: &'static str,
     /// The files that may hold it, relative to the crate: exactly one of them exists in each version.
     files: &'static [&'static str],
     from: &'static str,
@@ -27,7 +27,7 @@ const COOP: &[&str] = &["src/task/coop/mod.rs", "src/runtime/coop.rs"];
 const ROOT: &[&str] = &["src/lib.rs"];
 
 /// Every expression that is rewritten. A version of tokio is instrumented if each is found as often as it says here.
-pub const SEAMS: [Seam; 8] = [
+const SEAMS: [Seam; 8] = [
     Seam {
         what: "the order of tasks",
         files: CURRENT_THREAD,
@@ -117,6 +117,12 @@ impl fmt::Display for Mismatch {
             expression.trim()
         )
     }
+}
+
+/// What an instrumented tokio lets squall decide.
+pub fn gains() -> Vec<&'static str> {
+    let decisive = SEAMS.iter().filter(|seam| seam.files != ROOT);
+    decisive.map(|seam| seam.what).collect()
 }
 
 /// Names the edits: a copy made by other edits is made again.

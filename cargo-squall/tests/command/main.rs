@@ -143,6 +143,30 @@ fn a_failure_is_replayed_by_its_line_and_by_its_log() {
 }
 
 #[test]
+fn a_tokio_from_elsewhere_stays_as_it_is_and_that_is_said() {
+    let home = scratch("elsewhere");
+    for (name, dependency) in [("tokio", ""), ("user", "tokio = { path = \"../tokio\" }")] {
+        let at = home.join(name);
+        std::fs::create_dir_all(at.join("src")).unwrap();
+        std::fs::write(at.join("src/lib.rs"), "").unwrap();
+        let manifest = format!(
+            "[workspace]\n[package]\nname = {name:?}\nversion = \"1.99.0\"\n[dependencies]\n{dependency}"
+        );
+        std::fs::write(at.join("Cargo.toml"), manifest).unwrap();
+    }
+    let manifest = home.join("user/Cargo.toml");
+    let target = home.join("target");
+    let (manifest, target) = (manifest.to_str().unwrap(), target.to_str().unwrap());
+    let ran = squall(&["test", "--manifest-path", manifest, "--target-dir", target]).ended(2);
+    ran.says(&[
+        "squall: tokio 1.99.0 comes from",
+        "The tests run on stock tokio",
+        "running 0 tests",
+    ]);
+    std::fs::remove_dir_all(home).unwrap();
+}
+
+#[test]
 fn the_doctor_says_what_can_be_instrumented() {
     squall(&["doctor"])
         .ended(0)
