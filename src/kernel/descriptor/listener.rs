@@ -106,7 +106,7 @@ impl Kernel {
         let local = self.flow(flow)?.ends[SERVER].address;
         let host = self.objects.host(id).ok_or(Errno::EBADF)?;
         self.net.tcp.hold_flow(host, local.port(), options.reuse_addr);
-        let low_water = options.low_water();
+        let (low_water, patience) = (options.low_water(), options.patience());
         let socket = Tcp {
             options,
             local: Some(local),
@@ -123,6 +123,8 @@ impl Kernel {
         let end = &mut self.flow(flow)?.ends[SERVER];
         end.owner = Owner::Socket(object);
         end.low_water = low_water;
+        end.patience = patience;
+        self.keep_alive_start(flow, SERVER);
         self.progress();
         Ok(object)
     }

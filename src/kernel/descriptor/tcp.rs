@@ -245,7 +245,7 @@ impl Kernel {
         let flow = self.net.flows.add((host, local), (there, to));
         let t = self.tcp(id)?;
         let (receive, send) = (t.options.receive_buffer as usize, t.options.send_capacity());
-        let low_water = t.options.low_water();
+        let (low_water, patience) = (t.options.low_water(), t.options.patience());
         let (deaf, mute) = (t.deaf, t.mute);
         t.local = Some(local);
         t.state = State::Joined {
@@ -259,6 +259,7 @@ impl Kernel {
         end.receive_capacity = receive;
         end.send_capacity = send;
         end.low_water = low_water;
+        end.patience = patience;
         end.deaf = deaf;
         end.finished = mute;
         self.wire_connect(flow);
@@ -451,13 +452,17 @@ impl Kernel {
         let (end, local) = (t.end(), t.local.filter(|_| t.hold == Hold::Port));
         let (receive, send) = (t.options.receive_buffer as usize, t.options.send_capacity());
         let (reuse_addr, reuse_port) = (t.options.reuse_addr, t.options.reuse_port);
-        let low_water = t.options.low_water();
+        let (low_water, patience) = (t.options.low_water(), t.options.patience());
         if let Some((flow, side)) = end
             && let Ok(f) = self.flow(flow)
         {
             f.ends[side].receive_capacity = receive;
             f.ends[side].send_capacity = send;
             f.ends[side].low_water = low_water;
+            let before = std::mem::replace(&mut f.ends[side].patience, patience);
+            if before.keep_alive != patience.keep_alive {
+                self.keep_alive_start(flow, side);
+            }
         }
         if let Some(local) = local
             && let Some(bound) = self.net.tcp.bound_mut(host, local.port(), id)

@@ -5,6 +5,7 @@
 //! peer's receive buffer. Between hosts [`wire`](super::wire) carries packets. An end outlives its object: what was sent
 //! before `close` still arrives.
 
+use super::alive::{Patience, Pulse};
 use super::wire::Wire;
 use crate::kernel::descriptor::buffer::Buffer;
 use crate::kernel::descriptor::{ObjectId, bits};
@@ -67,6 +68,8 @@ pub(crate) struct End {
     pub(crate) deaf: bool,
     /// The pending error, which the next call or `SO_ERROR` takes.
     pub(crate) error: Option<Errno>,
+    pub(crate) patience: Patience,
+    pub(crate) pulse: Pulse,
     pub(crate) wire: Wire,
 }
 
@@ -85,6 +88,8 @@ impl End {
             peer_finished: false,
             deaf: false,
             error: None,
+            patience: Patience::default(),
+            pulse: Pulse::default(),
             wire: Wire::default(),
         }
     }
@@ -102,6 +107,8 @@ impl End {
         self.peer_finished = false;
         self.deaf = false;
         self.error = None;
+        self.patience = Patience::default();
+        self.pulse = Pulse::default();
         self.wire.reset();
     }
 

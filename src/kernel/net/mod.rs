@@ -4,6 +4,7 @@
 //! it is state of the [`Kernel`] and safe code.
 
 pub(crate) mod address;
+pub(crate) mod alive;
 pub(crate) mod flow;
 pub(crate) mod link;
 pub(crate) mod local;
@@ -34,6 +35,12 @@ pub(crate) enum NetEvent {
     },
     /// An end may have something to repeat.
     FlowTimer { flow: FlowId, side: usize },
+    /// An end may ask whether its peer is there.
+    KeepAlive {
+        flow: FlowId,
+        side: usize,
+        timer: u32,
+    },
     /// A datagram arrives at a host.
     Datagram { host: u16, datagram: Box<Datagram> },
     /// A copy of a multicast or broadcast datagram arrives at a socket.
@@ -86,6 +93,7 @@ impl Kernel {
         match event {
             NetEvent::Packet { flow, to, packet } => self.wire_arrival(flow, to, packet),
             NetEvent::FlowTimer { flow, side } => self.wire_timer_fires(flow, side),
+            NetEvent::KeepAlive { flow, side, timer } => self.keep_alive_fires(flow, side, timer),
             NetEvent::Datagram { host, datagram } => self.udp_arrives(host, *datagram),
             NetEvent::Copy { to, datagram } => self.udp_deliver(to, *datagram),
             NetEvent::Unreachable { host, from, to } => self.udp_unreachable(host, from, to),

@@ -2,6 +2,7 @@
 //! are named fields; the others are stored and read back. Values are native-endian integers as in C.
 
 use super::address::{Family, Style};
+use super::alive::{KeepAlive, Patience};
 use crate::kernel::{Errno, Result};
 use libc::c_int;
 
@@ -137,6 +138,24 @@ impl Options {
     /// How many bytes the socket keeps that its peer has not taken, in bytes.
     pub(crate) fn send_capacity(&self) -> usize {
         (if self.send_fixed { self.send_buffer } else { TCP_SEND_GROWN }) as usize
+    }
+
+    /// How long a TCP connection bears silence.
+    pub(crate) fn patience(&self) -> Patience {
+        let number = |name| self.number(libc::IPPROTO_TCP, name).unwrap_or(0).max(0) as u64;
+        let seconds = |name| number(name) * 1_000_000_000;
+        let user_timeout = number(libc::TCP_USER_TIMEOUT) * 1_000_000;
+        Patience {
+            keep_alive: self
+                .switch(libc::SOL_SOCKET, libc::SO_KEEPALIVE)
+                .then(|| KeepAlive {
+                    idle: seconds(libc::TCP_KEEPIDLE),
+                    interval: seconds(libc::TCP_KEEPINTVL),
+                    probes: number(libc::TCP_KEEPCNT) as u32,
+                }),
+            user_timeout: (user_timeout > 0).then_some(user_timeout),
+            syn_retries: number(libc::TCP_SYNCNT) as u32,
+        }
     }
 
     /// How many bytes make a TCP socket readable.

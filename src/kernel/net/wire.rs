@@ -13,8 +13,6 @@ use crate::kernel::{Domain, Errno, Kernel};
 const MS: u64 = 1_000_000;
 /// The first retransmission of a SYN comes after so long; the next waits twice as long.
 const SYN_TIMEOUT: u64 = 1000 * MS;
-/// A SYN is repeated so often, a SYN-ACK too: then 127 s have passed.
-const SYN_RETRIES: u32 = 6;
 const RTO_MIN: u64 = 200 * MS;
 const RTO_MAX: u64 = 120_000 * MS;
 /// Data is repeated so often: then about a quarter of an hour has passed.
@@ -58,6 +56,8 @@ pub(crate) struct Wire {
     /// When something is repeated; 0 if nothing is waited for.
     retransmit_at: u64,
     timer_pending: bool,
+    /// Since when the oldest unacknowledged byte waits.
+    waits_since: u64,
     retries: u32,
     /// Smoothed round trip and its deviation in nanoseconds, 0 before the first sample.
     round_trip: u64,
@@ -81,6 +81,7 @@ impl Default for Wire {
             last_arrival: 0,
             retransmit_at: 0,
             timer_pending: false,
+            waits_since: 0,
             retries: 0,
             round_trip: 0,
             deviation: 0,
@@ -117,6 +118,20 @@ impl Wire {
         self.next > self.unacknowledged || (self.fin_sent && !self.fin_acknowledged)
     }
 
+    /// Something is on its way or waits to be sent.
+    pub(super) fn busy(&self) -> bool {
+        self.waiting_for_ack() || !self.out.is_empty()
+    }
+
+    /// A packet that carries nothing and asks for an acknowledgement.
+    pub(super) fn probe(&self) -> Packet {
+        Packet::Data {
+            seq: self.unacknowledged,
+            len: 0,
+            fin: false,
+        }
+    }
+
     fn timeout(&self) -> u64 {
         let base = self.round_trip + (4 * self.deviation).max(RTO_MIN);
         (base << self.retries.min(20)).min(RTO_MAX)
@@ -135,7 +150,7 @@ impl Wire {
 
 impl Kernel {
     /// Sends a packet from `side` to its peer.
-    fn wire_send(&mut self, id: FlowId, side: usize, packet: Packet) {
+    pub(super) fn wire_send(&mut self, id: FlowId, side: usize, packet: Packet) {
         let Some(f) = self.net.flows.get(id) else {
             return;
         };
@@ -157,11 +172,19 @@ impl Kernel {
     }
 
     fn wire_timer(&mut self, id: FlowId, side: usize, after: u64) {
-        let at = self.now + after;
+        let now = self.now;
+        let mut at = now + after;
         let Some(f) = self.net.flows.get_mut(id) else {
             return;
         };
+        let patience = f.ends[side].patience;
         let wire = &mut f.ends[side].wire;
+        if wire.retries == 0 {
+            wire.waits_since = now;
+        }
+        if let Some(limit) = patience.user_timeout {
+            at = at.min((wire.waits_since + limit).max(now + MS));
+        }
         wire.retransmit_at = at;
         // One event at most is pending per end; an early one is put off when it fires.
         if !std::mem::replace(&mut wire.timer_pending, true) {
@@ -342,10 +365,12 @@ impl Kernel {
 
     /// A packet arrives at `side`.
     pub(super) fn wire_arrival(&mut self, id: FlowId, side: usize, packet: Packet) {
-        let Some(f) = self.net.flows.get(id) else {
+        let now = self.now;
+        let Some(f) = self.net.flows.get_mut(id) else {
             return;
         };
-        let me = &f.ends[side];
+        let me = &mut f.ends[side];
+        me.pulse.beat(now);
         if me.phase == Phase::SynReceived && matches!(packet, Packet::Ack { .. } | Packet::Data { .. })
             && !self.wire_established(id) {
                 return;
@@ -363,7 +388,7 @@ impl Kernel {
     }
 
     /// A reset or a timeout ends an end that no socket holds.
-    fn flow_orphan_dies(&mut self, id: FlowId, side: usize) {
+    pub(super) fn flow_orphan_dies(&mut self, id: FlowId, side: usize) {
         if let Some(f) = self.net.flows.get_mut(id)
             && f.ends[side].owner == Owner::Nobody
         {
@@ -407,6 +432,7 @@ impl Kernel {
                 client.wire.retries = 0;
                 client.wire.stop();
                 self.progress();
+                self.keep_alive_start(id, CLIENT);
                 self.wire_ack(id, CLIENT);
                 self.flow_notify(id, CLIENT, bits::OUT);
                 self.wire_push(id, CLIENT);
@@ -513,8 +539,12 @@ impl Kernel {
         me.wire.retransmit_at = 0;
         me.wire.retries += 1;
         me.wire.sample = None;
-        let limit = if me.phase == Phase::Open { DATA_RETRIES } else { SYN_RETRIES };
-        if me.wire.retries > limit {
+        let late = me.patience.user_timeout.is_some_and(|limit| now - me.wire.waits_since >= limit);
+        let over = match me.phase {
+            Phase::Open => late || me.wire.retries > DATA_RETRIES,
+            _ => me.wire.retries > me.patience.syn_retries,
+        };
+        if over {
             self.flow_die(id, side, Errno::ETIMEDOUT);
             return self.flow_orphan_dies(id, side);
         }
@@ -526,17 +556,9 @@ impl Kernel {
                 let probe = !wire.waiting_for_ack();
                 wire.next = wire.unacknowledged;
                 wire.fin_sent &= wire.fin_acknowledged;
+                let packet = wire.probe();
                 if probe {
-                    let seq = wire.next;
-                    self.wire_send(
-                        id,
-                        side,
-                        Packet::Data {
-                            seq,
-                            len: 0,
-                            fin: false,
-                        },
-                    );
+                    self.wire_send(id, side, packet);
                 }
                 self.wire_push(id, side);
             }
