@@ -18,11 +18,11 @@ const LARGEST: usize = 65_507;
 /// A datagram under way or waiting.
 #[derive(Debug)]
 pub(crate) struct Datagram {
-    data: Vec<u8>,
-    from: SocketAddr,
-    to: SocketAddr,
+    pub(crate) data: Vec<u8>,
+    pub(crate) from: SocketAddr,
+    pub(crate) to: SocketAddr,
     /// The traffic class, with the ECN bits.
-    class: u8,
+    pub(crate) class: u8,
 }
 
 /// A UDP socket.
@@ -44,7 +44,7 @@ pub(crate) struct Udp {
     no_more_out: bool,
     error: Option<Errno>,
     /// Multicast groups that it joined.
-    groups: Vec<IpAddr>,
+    pub(crate) groups: Vec<IpAddr>,
 }
 
 impl Udp {
@@ -318,36 +318,6 @@ impl Kernel {
         Ok(n)
     }
 
-    /// A copy for every socket on every host that wants it: a joined group, or the broadcast address.
-    fn udp_send_everyone(&mut self, host: u16, d: Datagram) {
-        let multicast = d.to.ip().is_multicast();
-        for there in 0..self.hosts.len() as u16 {
-            for id in self.net.udp.all(there, d.to) {
-                let Ok(u) = self.udp(id) else {
-                    continue;
-                };
-                if multicast && !u.groups.contains(&d.to.ip()) {
-                    continue;
-                }
-                let copy = Datagram {
-                    data: d.data.clone(),
-                    ..d
-                };
-                if there == host {
-                    self.udp_deliver(id, copy);
-                } else if let Some(at) = self.travel(host, there, 0) {
-                    self.net_at(
-                        at,
-                        NetEvent::Copy {
-                            to: id,
-                            datagram: Box::new(copy),
-                        },
-                    );
-                }
-            }
-        }
-    }
-
     /// A datagram arrives at a host: the socket that it is for takes it, or its sender learns that there is none.
     pub(crate) fn udp_arrives(&mut self, host: u16, d: Datagram) {
         let oracle = &mut self.oracle;
@@ -465,26 +435,6 @@ impl Kernel {
         match u.peer {
             Some(p) if p.port() != 0 => Ok(shown(u.family, p)),
             _ => Err(Errno::ENOTCONN),
-        }
-    }
-
-    /// Joins a multicast group or leaves it.
-    pub(crate) fn udp_group(&mut self, id: ObjectId, group: IpAddr, join: bool) -> Result<()> {
-        if !group.is_multicast() {
-            return Err(Errno::EINVAL);
-        }
-        let groups = &mut self.udp(id)?.groups;
-        match (groups.iter().position(|g| *g == group), join) {
-            (Some(_), true) => Err(Errno::EADDRINUSE),
-            (None, true) => {
-                groups.push(group);
-                Ok(())
-            }
-            (Some(at), false) => {
-                groups.remove(at);
-                Ok(())
-            }
-            (None, false) => Err(Errno::EADDRNOTAVAIL),
         }
     }
 

@@ -6,6 +6,8 @@
 pub(crate) mod address;
 pub(crate) mod alive;
 pub(crate) mod flow;
+mod groups;
+mod handshake;
 pub(crate) mod link;
 pub(crate) mod local;
 pub(crate) mod names;

@@ -1,18 +1,17 @@
-//! TCP between hosts: handshake, segments, acknowledgements, the window, retransmission, and giving up.
+//! TCP between hosts: segments, acknowledgements, the window, retransmission, and giving up. How a connection begins is in
+//! [`handshake`](super::handshake).
 //!
 //! Packets of one end never overtake each other, so a gap at the receiver means a loss, and the sender goes back to it when
 //! its timer expires. Payload is not copied into packets: a segment names a range of the sender's buffer, which keeps it
-//! until it is acknowledged. The first SYN of a connection inside one host takes the same path without a wire.
+//! until it is acknowledged.
 
 use super::NetEvent;
-use super::flow::{CLIENT, End, FlowId, Owner, Phase, SERVER};
+use super::flow::{CLIENT, End, FlowId, Owner, Phase};
 use crate::kernel::descriptor::buffer::Buffer;
-use crate::kernel::descriptor::{Kind, bits};
+use crate::kernel::descriptor::bits;
 use crate::kernel::{Domain, Errno, Kernel};
 
 const MS: u64 = 1_000_000;
-/// The first retransmission of a SYN comes after so long; the next waits twice as long.
-const SYN_TIMEOUT: u64 = 1000 * MS;
 const RTO_MIN: u64 = 200 * MS;
 const RTO_MAX: u64 = 120_000 * MS;
 /// Data is repeated so often: then about a quarter of an hour has passed.
@@ -45,12 +44,12 @@ pub(crate) struct Wire {
     /// The highest offset ever sent.
     highest: u64,
     /// The peer takes bytes up to here.
-    limit: u64,
+    pub(super) limit: u64,
     fin_sent: bool,
     fin_acknowledged: bool,
     /// The offset of the next byte to receive, and the limit that the peer was told.
     expected: u64,
-    advertised: u64,
+    pub(super) advertised: u64,
     /// When the last packet of this end arrives at its peer.
     last_arrival: u64,
     /// When something is repeated; 0 if nothing is waited for.
@@ -58,7 +57,7 @@ pub(crate) struct Wire {
     timer_pending: bool,
     /// Since when the oldest unacknowledged byte waits.
     waits_since: u64,
-    retries: u32,
+    pub(super) retries: u32,
     /// Smoothed round trip and its deviation in nanoseconds, 0 before the first sample.
     round_trip: u64,
     deviation: u64,
@@ -171,7 +170,7 @@ impl Kernel {
         }
     }
 
-    fn wire_timer(&mut self, id: FlowId, side: usize, after: u64) {
+    pub(super) fn wire_timer(&mut self, id: FlowId, side: usize, after: u64) {
         let now = self.now;
         let mut at = now + after;
         let Some(f) = self.net.flows.get_mut(id) else {
@@ -192,91 +191,7 @@ impl Kernel {
         }
     }
 
-    /// The client's end sends its SYN, at first and again.
-    pub(crate) fn wire_connect(&mut self, id: FlowId) {
-        let Some(f) = self.net.flows.get(id) else {
-            return;
-        };
-        if f.remote {
-            let retries = f.ends[CLIENT].wire.retries;
-            self.wire_send(id, CLIENT, Packet::Syn);
-            self.wire_timer(id, CLIENT, SYN_TIMEOUT << retries);
-        } else {
-            self.syn_arrives(id);
-            if let Some(f) = self.net.flows.get(id)
-                && f.ends[CLIENT].phase == Phase::SynSent
-            {
-                let retries = f.ends[CLIENT].wire.retries;
-                self.wire_timer(id, CLIENT, SYN_TIMEOUT << retries);
-            }
-        }
-    }
-
-    fn syn_arrives(&mut self, id: FlowId) {
-        let Some(f) = self.net.flows.get(id) else {
-            return;
-        };
-        let (client, server) = (&f.ends[CLIENT], &f.ends[SERVER]);
-        let remote = f.remote;
-        match server.phase {
-            Phase::SynReceived => return self.wire_syn_ack(id),
-            Phase::Open => return self.wire_ack(id, SERVER),
-            Phase::Dead => return self.wire_reset(id, SERVER),
-            Phase::Unborn | Phase::SynSent => {}
-        }
-        let oracle = &mut self.oracle;
-        let listener = self
-            .net
-            .tcp
-            .find(server.host, server.address, client.address, true, |n| {
-                oracle.below(Domain::Network, n)
-            });
-        let Some((listener, l)) = listener.and_then(|id| match self.objects.get(id) {
-            Some(Kind::Listener(l)) => Some((id, l)),
-            _ => None,
-        }) else {
-            if remote {
-                return self.wire_reset(id, SERVER);
-            }
-            return self.flow_reset(id, CLIENT);
-        };
-        if l.full() {
-            // Linux drops the SYN; the client repeats it.
-            return;
-        }
-        let (receive, send) = l.capacities();
-        let Some(f) = self.net.flows.get_mut(id) else {
-            return;
-        };
-        f.ends[SERVER].receive_capacity = receive;
-        f.ends[SERVER].send_capacity = send;
-        f.ends[SERVER].owner = Owner::Listener(listener);
-        if remote {
-            f.ends[SERVER].phase = Phase::SynReceived;
-            self.wire_syn_ack(id);
-        } else {
-            f.ends[SERVER].phase = Phase::Open;
-            f.ends[CLIENT].phase = Phase::Open;
-            f.ends[CLIENT].wire.stop();
-            self.progress();
-            self.listener_arrival(listener, id);
-            self.flow_notify(id, CLIENT, bits::OUT);
-        }
-    }
-
-    fn wire_syn_ack(&mut self, id: FlowId) {
-        let Some(f) = self.net.flows.get_mut(id) else {
-            return;
-        };
-        let server = &mut f.ends[SERVER];
-        let limit = server.receive_capacity as u64;
-        server.wire.advertised = limit;
-        let retries = server.wire.retries;
-        self.wire_send(id, SERVER, Packet::SynAck { limit });
-        self.wire_timer(id, SERVER, SYN_TIMEOUT << retries);
-    }
-
-    fn wire_ack(&mut self, id: FlowId, side: usize) {
+    pub(super) fn wire_ack(&mut self, id: FlowId, side: usize) {
         let Some(f) = self.net.flows.get_mut(id) else {
             return;
         };
@@ -395,50 +310,6 @@ impl Kernel {
             f.ends[side].phase = Phase::Dead;
             f.ends[side].wire.stop();
             self.flow_collect(id);
-        }
-    }
-
-    /// The handshake's last packet has arrived: the connection waits to be accepted. False if nobody listens any more.
-    fn wire_established(&mut self, id: FlowId) -> bool {
-        let Some(f) = self.net.flows.get_mut(id) else {
-            return false;
-        };
-        let server = &mut f.ends[SERVER];
-        server.wire.stop();
-        server.wire.retries = 0;
-        if let Owner::Listener(listener) = server.owner {
-            server.phase = Phase::Open;
-            if self.listener_arrival(listener, id) {
-                return true;
-            }
-        }
-        if let Some(f) = self.net.flows.get_mut(id) {
-            f.ends[SERVER].owner = Owner::Nobody;
-            f.ends[SERVER].phase = Phase::Dead;
-        }
-        self.wire_reset(id, SERVER);
-        false
-    }
-
-    fn syn_ack_arrives(&mut self, id: FlowId, limit: u64) {
-        let Some(f) = self.net.flows.get_mut(id) else {
-            return;
-        };
-        let client = &mut f.ends[CLIENT];
-        match client.phase {
-            Phase::SynSent => {
-                client.phase = Phase::Open;
-                client.wire.limit = limit;
-                client.wire.retries = 0;
-                client.wire.stop();
-                self.progress();
-                self.keep_alive_start(id, CLIENT);
-                self.wire_ack(id, CLIENT);
-                self.flow_notify(id, CLIENT, bits::OUT);
-                self.wire_push(id, CLIENT);
-            }
-            Phase::Open => self.wire_ack(id, CLIENT),
-            Phase::Dead | Phase::Unborn | Phase::SynReceived => self.wire_reset(id, CLIENT),
         }
     }
 
