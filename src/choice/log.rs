@@ -26,6 +26,8 @@ pub struct Header {
     pub seed: u64,
     /// The strategy that ordered the threads.
     pub strategy: explore::Name,
+    /// What the strategy knew of the test.
+    pub profile: explore::Profile,
     /// The settings that the run depended on, in words.
     pub config: String,
     /// The digest of the run.
@@ -237,6 +239,7 @@ pub(super) mod tests {
             test: "orders::never_oversold".to_owned(),
             seed,
             strategy,
+            profile: explore::Profile::default(),
             config: "cpus=4".to_owned(),
             digest: 0xfeed,
             signature: "panic at src/lib.rs:3:9".to_owned(),

@@ -9,8 +9,10 @@ mod replay;
 mod streams;
 mod text;
 
-use crate::explore::{self, Portfolio, Selection};
-use crate::kernel::{Domain, Oracle, Pick};
+use std::sync::Arc;
+
+use crate::explore::{self, Portfolio, Profile, Profiler, Selection};
+use crate::kernel::{Domain, Oracle, Pick, Touch};
 
 pub use log::{Header, Log, LogError};
 pub use replay::Divergence;
@@ -55,6 +57,10 @@ pub struct Choices {
     streams: Streams,
     portfolio: Portfolio,
     strategy: explore::Name,
+    /// What strategies may know of the test.
+    profile: Arc<Profile>,
+    /// Takes one from this run.
+    profiler: Option<Box<Profiler>>,
     /// Whether the strategy has seen the start of this run.
     begun: bool,
     decisions: u64,
@@ -72,6 +78,8 @@ impl Choices {
             streams: Streams::new(0),
             strategy: portfolio.name(0),
             portfolio,
+            profile: Arc::default(),
+            profiler: None,
             begun: false,
             decisions: 0,
             plain: true,
@@ -85,10 +93,33 @@ impl Choices {
         self.streams.reseed(seed);
         self.strategy = self.portfolio.name(seed);
         self.begun = false;
+        self.profiler = None;
         self.decisions = 0;
         self.plain = true;
         self.tape = None;
         self.replay = None;
+    }
+
+    /// What strategies may know of the test from the next run on. It must be the profile of the test's program as it is: the
+    /// order of threads depends on it.
+    pub fn set_profile(&mut self, profile: Arc<Profile>) {
+        self.profile = profile;
+    }
+
+    /// What strategies may know of the test at present.
+    pub fn profile(&self) -> &Profile {
+        &self.profile
+    }
+
+    /// Has a profile taken from this run.
+    pub fn take_profile(&mut self) {
+        self.profiler = Some(Box::default());
+        self.plain = false;
+    }
+
+    /// The profile of this run, which is over, if one was to be taken.
+    pub fn profiled(&mut self) -> Option<Profile> {
+        self.profiler.take().map(|profiler| profiler.finish())
     }
 
     /// Has every decision of this run taken down.
@@ -101,6 +132,7 @@ impl Choices {
     pub fn replay(&mut self, log: Log) {
         self.set_seed(log.header.seed);
         self.strategy = log.header.strategy;
+        self.profile = Arc::new(log.header.profile.clone());
         self.replay = Some(Replay::new(log));
         self.plain = false;
     }
@@ -132,7 +164,7 @@ impl Choices {
         let strategy = self.portfolio.strategy(self.strategy);
         if !self.begun {
             self.begun = true;
-            strategy.begin(stream);
+            strategy.begin(&self.profile, stream);
         }
         (strategy, stream)
     }
@@ -142,7 +174,7 @@ impl Choices {
         let index = strategy.pick(pick, stream);
         assert!(
             index < pick.runnable.len(),
-            "squall bug: strategy {} picked thread {index} of {}",
+            "squall bug: strategy {} picked entity {index} of {}",
             self.strategy,
             pick.runnable.len()
         );
@@ -172,6 +204,9 @@ impl Oracle for Choices {
                 thread: pick.runnable[index],
             };
             self.decided(Domain::Schedule, decision);
+            if let Some(profiler) = &mut self.profiler {
+                profiler.picked(pick, index);
+            }
         }
         index
     }
@@ -194,6 +229,13 @@ impl Oracle for Choices {
             self.decided(Domain::Schedule, Decision::Below { n, value });
         }
         index
+    }
+
+    fn alone(&mut self, entity: u32, touch: Touch) {
+        self.strategist().0.alone(entity, touch);
+        if let Some(profiler) = &mut self.profiler {
+            profiler.touched(entity, touch);
+        }
     }
 
     #[inline]
@@ -234,7 +276,7 @@ impl std::fmt::Debug for Choices {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Arc, Mutex};
+    use std::sync::Mutex;
 
     use super::*;
     use crate::choice::log::tests::header;
@@ -260,6 +302,8 @@ mod tests {
             answers.push(choices.pick(Pick {
                 runnable: threads,
                 current: Some(0),
+                yielded: false,
+                entities: &[],
                 now: 0,
             }) as u64);
             answers.push(choices.below(Domain::Time, 100));

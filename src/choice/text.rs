@@ -19,6 +19,7 @@ use std::fmt::Write;
 
 use super::Decision;
 use super::log::{Flaw, Header, Log, MAX_DECISIONS};
+use crate::explore::Profile;
 use crate::kernel::Domain;
 
 const MAGIC: &str = "squall choice log ";
@@ -34,6 +35,9 @@ const DOMAIN_NAMES: [&str; Domain::ALL.len()] = [
     "schedule", "network", "time", "faults", "traffic", "entropy", "user", "config",
 ];
 
+/// Begins the line of a profile.
+const PROFILE: &str = "profile: ";
+
 pub(super) fn write(log: &Log) -> String {
     let mut out = format!("{MAGIC}{VERSION}\n");
     let Header {
@@ -42,6 +46,7 @@ pub(super) fn write(log: &Log) -> String {
         test,
         seed,
         strategy,
+        profile,
         config,
         digest,
         signature,
@@ -58,6 +63,10 @@ pub(super) fn write(log: &Log) -> String {
         ("omitted", log.omitted.to_string()),
     ] {
         writeln!(out, "{key}: {value}").expect("squall bug: a String refused text");
+    }
+    if *profile != Profile::default() {
+        let profile = serde_json::to_string(profile).expect("squall bug: a profile is not JSON");
+        writeln!(out, "{PROFILE}{profile}").expect("squall bug: a String refused text");
     }
     for domain in Domain::ALL {
         section(&mut out, domain, log.decisions(domain));
@@ -172,12 +181,14 @@ pub(super) fn read(text: &str) -> Result<Log, Flaw> {
     let digest = reader.parsed("digest", |value| u64::from_str_radix(value, 16).ok())?;
     let signature = reader.text("signature")?;
     let omitted = reader.parsed("omitted", |value| value.parse().ok())?;
+    let profile = reader.profile()?;
     let header = Header {
         package,
         target,
         test,
         seed,
         strategy,
+        profile,
         config,
         digest,
         signature,
@@ -227,6 +238,17 @@ impl<'a> Reader<'a> {
 
     fn text(&mut self, key: &str) -> Result<String, Flaw> {
         self.parsed(key, unescape)
+    }
+
+    /// The line that only logs of strategies that know something of the test have.
+    fn profile(&mut self) -> Result<Profile, Flaw> {
+        let line = self.lines.get(self.at);
+        let Some(json) = line.and_then(|line| line.strip_prefix(PROFILE)) else {
+            return Ok(Profile::default());
+        };
+        self.at += 1;
+        serde_json::from_str(json)
+            .map_err(|error| self.flaw(format!("this is no profile: {error}")))
     }
 
     fn sections(&mut self, log: &mut Log) -> Result<(), Flaw> {
@@ -386,11 +408,15 @@ mod tests {
             digest: u64,
             omitted: u64,
             words in proptest::array::uniform5("(?s).{0,30}"),
+            points in 0u64..3,
             strategy in proptest::sample::select(&explore::Name::ALL[..]),
             decisions in proptest::collection::vec((decision(), 1usize..4), 0..200),
         ) -> Log {
+            let target_of = |n: u64| crate::explore::Target { sites: vec![n, u64::MAX], counts: vec![3] };
+            let targets = (1..points).map(target_of).collect();
+            let profile = Profile { points, targets, all: vec![7; points as usize] };
             let [package, target, test, config, signature] = words;
-            let mut log = Log::new(Header { package, target, test, seed, strategy, config, digest, signature });
+            let mut log = Log::new(Header { package, target, test, seed, strategy, profile, config, digest, signature });
             for ((domain, decision), times) in decisions {
                 for _ in 0..times {
                     log.push(Domain::ALL[domain], decision);

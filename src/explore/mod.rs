@@ -1,61 +1,118 @@
-//! Strategies: which of the runnable threads goes on next.
+//! Strategies: which of the entities that can go on does so next.
 //!
-//! One trait, one file each. `choice` asks the strategy of the present seed at every scheduling point and hands it the
-//! schedule stream to draw from; a strategy keeps no other source of chance, so a seed and a strategy name fix the order.
-//! A new strategy is a file here, a variant of [`Name`] and a weight in [`Portfolio`].
+//! One trait, one file each. `choice` asks the strategy of the present seed at every scheduling point with something to choose
+//! and hands it the schedule stream to draw from; a strategy keeps no other source of chance, so a seed and a strategy name fix
+//! the order. What some of them know of the test beforehand is its [`Profile`], which follows from the program alone.
+//! A new strategy is a file here, a variant of [`Name`] and a turn in [`Portfolio`]; `docs/strategies.md` describes them.
 
+mod delay;
+mod pct;
+mod points;
+mod pos;
+mod profile;
 mod random;
+mod starvation;
 mod sticky;
+mod surw;
+mod tokio;
 
 use std::fmt;
 use std::str::FromStr;
 
 use crate::choice::Stream;
-use crate::kernel::Pick;
+use crate::kernel::{Pick, Touch};
 
+pub use delay::Delay;
+pub use pct::Pct;
+pub use pos::Pos;
+pub use profile::{Profile, SEED as PROFILE_SEED, Target};
 pub use random::RandomWalk;
+pub use starvation::Starvation;
 pub use sticky::Sticky;
+pub use surw::Surw;
+pub use tokio::Tokio;
 
-/// Picks the next thread at each scheduling point of a run.
+pub(crate) use profile::Profiler;
+
+/// After so many scheduling points a strategy that may starve somebody becomes the random walk: a program that spins until
+/// another thread has done something must get there.
+const FAIR_AFTER: u64 = 10_000;
+
+/// Picks the next entity at each scheduling point of a run.
 pub trait Strategy: Send {
     /// Called before the first pick of every run; what a strategy learned within a run must not outlive it, or a seed
     /// would not replay alone.
-    fn begin(&mut self, stream: &mut Stream);
-    /// The index into `pick.runnable` of the thread that goes on.
+    fn begin(&mut self, profile: &Profile, stream: &mut Stream);
+    /// The index into `pick.runnable` of the entity that goes on.
     fn pick(&mut self, pick: Pick<'_>, stream: &mut Stream) -> usize;
     /// Which of `tasks` ready tasks of one runtime is polled next, in `0..tasks`; 0 has waited longest, the last was made
     /// ready most recently, and `tasks` is at least 2. Uniform unless a strategy knows better.
     fn pick_task(&mut self, tasks: u32, stream: &mut Stream) -> u32 {
         stream.below(u64::from(tasks)) as u32
     }
+    /// An entity did what `touch` says while there was nothing to pick.
+    fn alone(&mut self, entity: u32, touch: Touch) {
+        let _ = (entity, touch);
+    }
 }
 
-/// The strategies by name.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
-pub enum Name {
-    /// Uniform over the runnable threads.
-    Random,
-    /// Stays with the current thread seven times in eight.
-    Sticky,
+/// Declares [`Name`]: its variants, what `SQUALL_STRATEGY` calls them, and how they are built.
+macro_rules! names {
+    ($($(#[doc = $doc:literal])* $name:ident $text:literal $build:expr;)*) => {
+        /// The strategies by name.
+        #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+        pub enum Name {
+            $($(#[doc = $doc])* $name,)*
+        }
+
+        impl Name {
+            /// Every strategy, in the order in which messages list them.
+            pub const ALL: [Name; [$($text),*].len()] = [$(Name::$name),*];
+
+            /// The name that `SQUALL_STRATEGY` takes.
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Name::$name => $text,)*
+                }
+            }
+
+            fn build(self) -> Box<dyn Strategy> {
+                match self {
+                    $(Name::$name => Box::new($build),)*
+                }
+            }
+        }
+
+        /// Their names, as messages list them.
+        const LIST: &str = concat!($($text, ", ",)* "portfolio");
+    };
+}
+
+names! {
+    /// Uniform over all that can go on.
+    Random "random" RandomWalk;
+    /// Stays with the current entity seven times in eight.
+    Sticky "sticky" Sticky;
+    /// Random priorities with a few changes, for a depth of 2, 3, 4 or 10.
+    Pct "pct" Pct::default();
+    /// As `Pct`, always for a depth of 3.
+    Pct3 "pct3" Pct::of_depth(3);
+    /// Random priorities of events, drawn anew by those that race.
+    Pos "pos" Pos::default();
+    /// Uniform over the interleavings of the events on one object.
+    Surw "surw" Surw::default();
+    /// Round robin with up to ten delays.
+    Delay "delay" Delay::default();
+    /// Random, but for victims that stand still for long.
+    Starvation "starvation" Starvation::default();
+    /// First in, first out: the control group.
+    Tokio "tokio" Tokio::default();
 }
 
 impl Name {
-    /// Every strategy, in the order in which messages list them.
-    pub const ALL: [Name; 2] = [Name::Random, Name::Sticky];
-
-    /// The name that `SQUALL_STRATEGY` takes.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Name::Random => "random",
-            Name::Sticky => "sticky",
-        }
-    }
-
-    fn build(self) -> Box<dyn Strategy> {
-        match self {
-            Name::Random => Box::new(RandomWalk),
-            Name::Sticky => Box::new(Sticky),
-        }
+    /// Whether the strategy makes use of a [`Profile`].
+    pub const fn profiled(self) -> bool {
+        matches!(self, Name::Pct | Name::Pct3 | Name::Surw | Name::Delay)
     }
 }
 
@@ -67,7 +124,7 @@ impl fmt::Display for Name {
 
 /// No strategy has this name.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("there is no strategy `{given}`; the strategies are: {}, portfolio", Name::ALL.map(Name::as_str).join(", "))]
+#[error("there is no strategy `{given}`; the strategies are: {LIST}")]
 pub struct UnknownStrategy {
     given: String,
 }
@@ -89,6 +146,21 @@ impl Selection {
             Selection::Only(name) => name,
             Selection::Portfolio => Portfolio::turn(seed),
         }
+    }
+}
+
+impl Selection {
+    /// Whether any seed runs under a strategy that makes use of a [`Profile`].
+    pub fn profiled(self) -> bool {
+        match self {
+            Selection::Only(name) => name.profiled(),
+            Selection::Portfolio => true,
+        }
+    }
+
+    /// Whether the order of this seed depends on the test's [`Profile`].
+    pub fn needs_profile(self, seed: u64) -> bool {
+        seed != PROFILE_SEED && self.of(seed).profiled()
     }
 }
 
@@ -131,8 +203,12 @@ pub const fn named(text: &str) -> Selection {
         }
         i += 1;
     }
-    panic!("there is no such strategy; the strategies are: random, sticky, portfolio")
+    panic!("{}", NO_SUCH)
 }
+
+/// `concat!` takes literals only, and a panic while compiling no arguments but one string.
+const NO_SUCH: &str = "there is no such strategy; the strategies are: random, sticky, pct, pct3, pos, surw, delay, starvation, tokio, \
+                       portfolio";
 
 const fn same(a: &str, b: &str) -> bool {
     let (a, b) = (a.as_bytes(), b.as_bytes());
@@ -150,8 +226,24 @@ pub struct Portfolio {
 }
 
 impl Portfolio {
-    /// How many of every round of seeds each strategy gets.
-    const WEIGHTS: [(Name, u64); Name::ALL.len()] = [(Name::Random, 1), (Name::Sticky, 1)];
+    /// Whose turn is next, round after round: random 1, sticky 1, PCT 3, POS 3, SURW 3, delay 1, starvation 2, tokio 1.
+    const TURNS: [Name; 15] = [
+        Name::Random,
+        Name::Pct,
+        Name::Pos,
+        Name::Surw,
+        Name::Starvation,
+        Name::Sticky,
+        Name::Pct,
+        Name::Pos,
+        Name::Surw,
+        Name::Delay,
+        Name::Starvation,
+        Name::Pct,
+        Name::Pos,
+        Name::Surw,
+        Name::Tokio,
+    ];
 
     /// The strategies of a selection.
     pub fn new(selection: Selection) -> Self {
@@ -161,18 +253,10 @@ impl Portfolio {
         }
     }
 
-    /// Whose turn a seed is. Seeds usually count up from zero, so the turns are interleaved by the weights; nothing is
-    /// drawn for it, so that the other streams do not depend on the weights.
+    /// Whose turn a seed is. Seeds usually count up from zero; nothing is drawn for it, so that the other streams do not
+    /// depend on the turns.
     fn turn(seed: u64) -> Name {
-        let total: u64 = Self::WEIGHTS.iter().map(|(_, weight)| weight).sum();
-        let mut left = seed % total;
-        for (name, weight) in Self::WEIGHTS {
-            if left < weight {
-                return name;
-            }
-            left -= weight;
-        }
-        Self::WEIGHTS[0].0
+        Self::TURNS[(seed % Self::TURNS.len() as u64) as usize]
     }
 
     /// The strategy of a seed, by name.
@@ -221,13 +305,17 @@ mod tests {
         let error = "fifo".parse::<Selection>().unwrap_err().to_string();
         assert_eq!(
             error,
-            "there is no strategy `fifo`; the strategies are: random, sticky, portfolio"
+            format!("there is no strategy `fifo`; the strategies are: {LIST}")
         );
     }
 
     #[test]
     fn the_portfolio_gives_every_strategy_its_turn() {
         for name in Name::ALL {
+            if name == Name::Pct3 {
+                // Its runs are among those of the other.
+                continue;
+            }
             assert!((0..100).any(|seed| Selection::Portfolio.of(seed) == name));
         }
     }

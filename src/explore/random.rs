@@ -1,6 +1,6 @@
 //! The random walk: uniform over the runnable threads. [`super::Portfolio`] owns it.
 
-use super::Strategy;
+use super::{Profile, Strategy};
 use crate::choice::Stream;
 use crate::kernel::Pick;
 
@@ -9,7 +9,7 @@ use crate::kernel::Pick;
 pub struct RandomWalk;
 
 impl Strategy for RandomWalk {
-    fn begin(&mut self, _: &mut Stream) {}
+    fn begin(&mut self, _: &Profile, _: &mut Stream) {}
 
     #[inline]
     fn pick(&mut self, pick: Pick<'_>, stream: &mut Stream) -> usize {

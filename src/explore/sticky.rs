@@ -3,7 +3,7 @@
 //! A uniform walk over many threads hardly ever lets one of them run far ahead; this one does, which is what bugs that
 //! need a long uninterrupted stretch ask for.
 
-use super::Strategy;
+use super::{Profile, Strategy};
 use crate::choice::Stream;
 use crate::kernel::Pick;
 
@@ -13,7 +13,7 @@ use crate::kernel::Pick;
 pub struct Sticky;
 
 impl Strategy for Sticky {
-    fn begin(&mut self, _: &mut Stream) {}
+    fn begin(&mut self, _: &Profile, _: &mut Stream) {}
 
     fn pick(&mut self, pick: Pick<'_>, stream: &mut Stream) -> usize {
         let threads = pick.runnable.len() as u64;
@@ -50,6 +50,8 @@ mod tests {
             let pick = Pick {
                 runnable: &[5, 6, 7, 8],
                 current: Some(2),
+                yielded: false,
+                entities: &[],
                 now: 0,
             };
             counts[Sticky.pick(pick, streams.of(Domain::Schedule))] += 1;

@@ -1,11 +1,14 @@
 //! The kernel's functions where there is no kernel: nothing is ever simulated, and `run` says so before it comes to these.
 
-use super::{Domain, HostInfo};
+use super::{Domain, HostInfo, Touch};
 
 /// Always false.
 pub fn in_simulation() -> bool {
     false
 }
+
+/// Does nothing.
+pub fn touch(_: Touch) {}
 
 /// Always `None`.
 pub fn now() -> Option<u64> {

@@ -35,6 +35,7 @@ on_supported_platforms! {
     mod trace;
     mod world;
 
+    pub use abi::touch;
     pub use thread::{
         add_host, claim_host, draw, fail_host, fault, hosts, image, in_kernel, in_simulation, link_down, link_latency, now, prewarm, simulate, spawn_on, trap,
     };
@@ -60,5 +61,5 @@ pub use elsewhere::{
 };
 
 pub use errno::{Errno, Result};
-pub use oracle::{Domain, Oracle, Pick};
+pub use oracle::{Domain, Entity, NOBODY, Oracle, Pick, Touch};
 pub use outcome::{Config, End, Event, HostInfo, Outcome, Refused, Sink, ThreadReport};

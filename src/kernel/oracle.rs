@@ -42,21 +42,73 @@ impl Domain {
     ];
 }
 
-/// A scheduling question: at least two threads can go on.
+/// Stands for "no entity": the parent of the first one.
+pub const NOBODY: u32 = u32::MAX;
+
+/// What an entity is about to do when it goes on, as far as that is known.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Touch {
+    /// The object, told apart within one run only: it may be an address. 0 where it is not known.
+    pub resource: u64,
+    /// The place in the program that does it, the same in every run and process. 0 where it is not known.
+    pub site: u64,
+    /// Whether it may change the object.
+    pub write: bool,
+}
+
+impl Touch {
+    /// Nothing is known.
+    pub const UNKNOWN: Touch = Touch {
+        resource: 0,
+        site: 0,
+        write: true,
+    };
+
+    /// Whether the order of the two can matter: both touch the same object, and one of them changes it. Of two that are not
+    /// known it is taken to matter. One that is known does not race with one that is not: that one will have a point of
+    /// its own when it is about to touch memory, where memory has points at all.
+    #[inline]
+    pub fn races(self, other: Touch) -> bool {
+        self.resource == other.resource && (self.write || other.write)
+    }
+}
+
+/// Something whose turn can come: a thread, or a task within a runtime. Entities are numbered from 0 in the order of their
+/// creation, and a number is not used twice in a run.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Entity {
+    /// Who created it; [`NOBODY`] for the first of a run.
+    pub parent: u32,
+    /// The head of its operation group: what a program's first entity starts is a head, and what that starts in turn belongs
+    /// to it.
+    pub group: u32,
+    /// What it does next.
+    pub touch: Touch,
+}
+
+/// A scheduling question: at least two entities can go on.
 #[derive(Clone, Copy, Debug)]
 pub struct Pick<'a> {
-    /// Thread numbers in the order in which they became runnable; never fewer than two.
+    /// Entities in the order in which they became runnable; never fewer than two.
     pub runnable: &'a [u32],
-    /// Where in `runnable` the thread stands that runs now; `None` if it blocked or ended.
+    /// Where in `runnable` the entity stands that runs now; `None` if it blocked or ended.
     pub current: Option<usize>,
+    /// The running entity asks to let others go first, as `sched_yield` does.
+    pub yielded: bool,
+    /// Every entity of the run so far, ended ones too, by its number.
+    pub entities: &'a [Entity],
     /// Virtual time in nanoseconds since the start of the run.
     pub now: u64,
 }
 
 /// Answers every question that the kernel leaves open.
 pub trait Oracle: Any + Send {
-    /// The index into `pick.runnable` of the thread that goes on.
+    /// The index into `pick.runnable` of the entity that goes on.
     fn pick(&mut self, pick: Pick<'_>) -> usize;
+    /// The entity does what its [`Touch`] says while nobody else could, so that there is nothing to pick.
+    fn alone(&mut self, entity: u32, touch: Touch) {
+        let _ = (entity, touch);
+    }
     /// A number in `0..n`, uniform unless a strategy or a log says otherwise; `n` is at least 1.
     fn below(&mut self, domain: Domain, n: u64) -> u64;
     /// Which of `tasks` tasks that are ready within one runtime is polled next, 0 being the one that has waited longest;

@@ -5,7 +5,7 @@
 
 use super::descriptor::ObjectId;
 use super::events::Event;
-use super::oracle::Pick;
+use super::oracle::{Entity, NOBODY, Pick, Touch};
 use super::{End, Kernel};
 
 /// Stands for "no simulated thread: the carrier, which owns the run, goes on".
@@ -24,6 +24,23 @@ pub(crate) enum On {
     Word(Word),
     /// The end of another thread.
     Join(u32),
+}
+
+impl On {
+    /// What a thread that waited does first when it goes on. That a lock of the same word is what the others want is what
+    /// counts, not what is changed in it.
+    fn touch(&self) -> Touch {
+        let resource = match self {
+            On::Word(word) => word.address as u64,
+            // Objects are few and addresses large: they do not meet.
+            On::Object(object) => 1 + object.number(),
+            On::Clock | On::Objects(_) | On::Join(_) => 0,
+        };
+        Touch {
+            resource,
+            ..Touch::UNKNOWN
+        }
+    }
 }
 
 /// An address that threads wait on, told apart by what kind of object lives there.
@@ -95,11 +112,15 @@ pub(crate) struct Thread {
 #[derive(Default)]
 pub(crate) struct Sched {
     pub(crate) threads: Vec<Thread>,
+    /// The same threads as the oracle sees them.
+    entities: Vec<Entity>,
     /// In the order in which they became runnable; the running thread is among them.
     runnable: Vec<u32>,
     pub(crate) current: u32,
     /// The present kernel entry is a scheduling point.
     pub(crate) point: bool,
+    /// The present kernel entry asks to let others go first.
+    pub(crate) yielded: bool,
     /// Threads that are not done.
     pub(crate) alive: u32,
     /// The largest value of `alive` so far.
@@ -109,9 +130,11 @@ pub(crate) struct Sched {
 impl Sched {
     pub(crate) fn clear(&mut self) {
         self.threads.clear();
+        self.entities.clear();
         self.runnable.clear();
         self.current = CARRIER;
         self.point = false;
+        self.yielded = false;
         self.alive = 0;
         self.peak = 0;
     }
@@ -119,6 +142,11 @@ impl Sched {
     /// The thread that runs.
     pub(crate) fn me(&self) -> &Thread {
         &self.threads[self.current as usize]
+    }
+
+    /// What the running thread does next.
+    pub(crate) fn about_to(&mut self, touch: Touch) {
+        self.entities[self.current as usize].touch = touch;
     }
 
     /// The thread that runs, to change.
@@ -158,6 +186,20 @@ impl Kernel {
             detached: false,
             joiner: None,
             result: 0,
+        });
+        let parent = match self.sched.current {
+            CARRIER => NOBODY,
+            parent => parent,
+        };
+        // What the first thread starts is independent work; what that starts in turn is part of it.
+        let group = match self.sched.entities.get(parent as usize) {
+            Some(by) if by.parent != NOBODY => by.group,
+            _ => id,
+        };
+        self.sched.entities.push(Entity {
+            parent,
+            group,
+            touch: Touch::UNKNOWN,
         });
         self.sched.runnable.push(id);
         self.sched.alive += 1;
@@ -222,6 +264,7 @@ impl Kernel {
         };
         let Wait { on, until } = wait;
         thread.resume = resume;
+        self.sched.entities[id as usize].touch = on.touch();
         self.sched.runnable.push(id);
         self.sched.point = true;
         self.progress();
@@ -258,16 +301,42 @@ impl Kernel {
         if self.end.is_some() {
             return CARRIER;
         }
-        if !std::mem::take(&mut self.sched.point) || self.sched.runnable.len() == 1 {
+        if !std::mem::take(&mut self.sched.point) {
             return self.sched.current;
         }
-        self.choose()
+        let yielded = std::mem::take(&mut self.sched.yielded);
+        if self.sched.runnable.len() == 1 {
+            return self.sched.current;
+        }
+        self.sched.about_to(Touch::UNKNOWN);
+        if yielded {
+            // To the back, as if it had become runnable just now.
+            let current = self.sched.current;
+            self.sched.runnable.retain(|t| *t != current);
+            self.sched.runnable.push(current);
+        }
+        self.choose(yielded)
+    }
+
+    /// A scheduling point before the running thread does what `touch` says: who goes on.
+    #[inline]
+    pub(crate) fn before(&mut self, touch: Touch) -> u32 {
+        if self.end.is_some() {
+            return CARRIER;
+        }
+        if self.sched.runnable.len() == 1 {
+            self.oracle.alone(self.sched.current, touch);
+            return self.sched.current;
+        }
+        self.sched.about_to(touch);
+        self.choose(false)
     }
 
     /// After the running thread blocked or ended: who goes on. Moves the clock to the next event while nobody can.
     #[inline]
     pub(crate) fn next_thread(&mut self) -> u32 {
         self.sched.point = false;
+        self.sched.yielded = false;
         while self.sched.runnable.is_empty() {
             if self.end.is_some() {
                 return CARRIER;
@@ -287,11 +356,11 @@ impl Kernel {
         if self.end.is_some() {
             return CARRIER;
         }
-        self.choose()
+        self.choose(false)
     }
 
     #[inline]
-    fn choose(&mut self) -> u32 {
+    fn choose(&mut self, yielded: bool) -> u32 {
         let runnable = &self.sched.runnable;
         if let [only] = runnable[..] {
             return only;
@@ -300,6 +369,8 @@ impl Kernel {
         let i = self.oracle.pick(Pick {
             runnable,
             current,
+            yielded,
+            entities: &self.sched.entities,
             now: self.now,
         });
         let Some(&next) = runnable.get(i) else {

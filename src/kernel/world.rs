@@ -35,6 +35,11 @@ pub(crate) struct Cost {
 }
 
 impl Cost {
+    /// Reading or writing memory that others see.
+    pub(crate) const TOUCH: Cost = Cost {
+        base: 2,
+        spread: 64,
+    };
     /// Reading a clock: the vDSO's price.
     pub(crate) const CLOCK: Cost = Cost {
         base: 15,

@@ -5,6 +5,7 @@ use std::any::Any;
 use std::collections::HashSet;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
+use std::sync::Arc;
 use std::sync::atomic::Ordering::{Relaxed, Release};
 
 use super::protocol::{self, Explain, Frame, Job, RunReport};
@@ -13,6 +14,7 @@ use super::settings::Resolved;
 use super::start::{self, Body, Start};
 use super::verdict::Verdict;
 use crate::choice::{Choices, Decision, Log, Tape};
+use crate::explore::{PROFILE_SEED, Profile};
 use crate::kernel::abi::real::blackbox::BlackBox;
 use crate::kernel::abi::real::process;
 use crate::kernel::{self, Config, Domain, End, Outcome, image};
@@ -42,6 +44,8 @@ struct Child {
     with: Equipment,
     /// `None` only while a run has it.
     choices: Option<Box<Choices>>,
+    /// What strategies may know of the test, once that is known.
+    profile: Option<Arc<Profile>>,
     refused: HashSet<String>,
 }
 
@@ -61,6 +65,7 @@ pub(crate) fn run(with: Equipment, job: &Job, again: bool) -> ! {
         let mut child = Child {
             with,
             choices: Some(choices),
+            profile: job.profile.clone().map(Arc::new),
             refused: HashSet::new(),
         };
         match child.work(job, again) {
@@ -182,7 +187,14 @@ impl Child {
         let mut choices = self.choices.take().expect("squall bug: a run within a run");
         match log {
             Some(log) => choices.replay(log),
-            None => choices.set_seed(seed),
+            None => {
+                choices.set_seed(seed);
+                let known = self.profile.clone().filter(|_| seed != PROFILE_SEED);
+                choices.set_profile(known.unwrap_or_default());
+                if seed == PROFILE_SEED && self.profile.is_none() && settings.strategy.profiled() {
+                    choices.take_profile();
+                }
+            }
         }
         if explain.is_some() {
             black_box.rewind();
@@ -205,9 +217,13 @@ impl Child {
         let run = Box::new(move || start::run_body(body, &start));
         let (outcome, oracle) = kernel::simulate(config, choices, run);
         let oracle: Box<dyn Any> = oracle;
-        let choices = oracle
+        let mut choices: Box<Choices> = oracle
             .downcast()
             .expect("squall bug: the kernel returned another oracle");
+        if let Some(profile) = choices.profiled() {
+            self.report(&Frame::Profile(profile.clone()));
+            self.profile = Some(Arc::new(profile));
+        }
         self.choices = Some(choices);
         black_box.contexts.fetch_max(outcome.contexts, Relaxed);
         outcome

@@ -17,6 +17,7 @@ use super::settings::{Isolation, Resolved, Which};
 use super::slot::{Slot, SlotError};
 use super::verify::Found;
 use crate::choice::{Log, LogError};
+use crate::explore::{PROFILE_SEED, Profile};
 use crate::kernel::abi::real::blackbox::Output;
 use crate::kernel::abi::real::interrupt::Listener;
 use crate::kernel::abi::real::{poll, process};
@@ -71,6 +72,8 @@ pub(crate) struct Coordinator<'a> {
     apart: bool,
     /// The last seed that passed behind others in its process.
     behind: Option<Behind>,
+    /// What strategies may know of the test, once seed 0 has run.
+    pub(crate) profile: Option<Profile>,
     /// Lines to print in the end, since a search may begin anew.
     pub(crate) digests: Vec<String>,
 }
@@ -107,6 +110,7 @@ pub(crate) fn run(
         total: None,
         apart: false,
         behind: None,
+        profile: None,
         digests: Vec::new(),
     };
     let result = coordinator.run();
@@ -148,10 +152,12 @@ impl Coordinator<'_> {
             Which::Seed(seed) => {
                 // In a process of its own, and so for its audit.
                 self.apart = true;
+                self.learn(seed, seed)?;
                 let failed = self.one_job(seed, 1)?;
                 self.examine(failed)?
             }
             Which::Batch(first, last) => {
+                self.learn(first, last)?;
                 let failed = self.one_job(first, (last - first).saturating_add(1))?;
                 self.examine(failed)?
             }
@@ -226,6 +232,7 @@ impl Coordinator<'_> {
             audit: 0,
             explain: None,
             log: None,
+            profile: None,
         };
         let ended = self.alone(alone)?;
         match &ended.last {
@@ -241,15 +248,23 @@ impl Coordinator<'_> {
     /// Hands out seeds until none is left or one fails; of those that fail at a time, the lowest counts.
     fn explore(&mut self, mut batches: Batches) -> Result<Option<Ended>, Trouble> {
         let mut failed: Option<Ended> = None;
+        let waits = self.settings.strategy.profiled();
+        let mut begun = false;
         loop {
             for i in 0..self.slots.len() {
                 if failed.is_some() || !self.slots[i].idle() {
                     continue;
                 }
+                // The first job is the seed that all others take their profile from.
+                if waits && self.profile.is_none() && begun {
+                    continue;
+                }
                 let Some((first, count)) = batches.next() else {
                     continue;
                 };
-                let job = self.job(i, first, count);
+                let mut job = self.job(i, first, count);
+                job.profile.clone_from(&self.profile);
+                begun = true;
                 self.slots[i].give(job)?;
             }
             if self.slots.iter().all(Slot::idle) {
@@ -283,6 +298,7 @@ impl Coordinator<'_> {
             audit: self.settings.audit,
             explain: None,
             log: None,
+            profile: None,
         }
     }
 
@@ -308,6 +324,23 @@ impl Coordinator<'_> {
         }
     }
 
+    /// Runs seed 0 for its profile, if one of these seeds needs it and the job that they make would not come by it.
+    fn learn(&mut self, first: u64, last: u64) -> Result<(), Trouble> {
+        let mut seeds = first..=last;
+        let wanted = first != PROFILE_SEED && self.settings.strategy.profiled();
+        if !wanted || !seeds.any(|seed| self.settings.strategy.needs_profile(seed)) {
+            return Ok(());
+        }
+        self.come_up()?;
+        let job = Job {
+            batch: false,
+            audit: 0,
+            ..self.job(0, PROFILE_SEED, 1)
+        };
+        // Whether it passes is not asked; a run that takes its process along leaves no profile, here as in a search.
+        self.alone(job).map(|_| ())
+    }
+
     /// Waits for the first zygote.
     fn come_up(&mut self) -> Result<(), Trouble> {
         while !self.slots[0].idle() {
@@ -317,8 +350,9 @@ impl Coordinator<'_> {
     }
 
     /// Runs one job on the first zygote while all others rest.
-    pub(crate) fn alone(&mut self, job: Job) -> Result<Ended, Trouble> {
+    pub(crate) fn alone(&mut self, mut job: Job) -> Result<Ended, Trouble> {
         self.come_up()?;
+        job.profile.clone_from(&self.profile);
         self.slots[0].give(job)?;
         loop {
             if let Some(ended) = self.wait()?.pop() {

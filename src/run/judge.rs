@@ -94,6 +94,7 @@ impl Coordinator<'_> {
                         ended.failed = Some(Failed { seed, how, steps });
                     }
                 }
+                Frame::Profile(profile) => self.profile = Some(profile),
                 Frame::Refused(call) => self.tell_refusal(&call),
                 Frame::Run(report) => {
                     if report.verdict.passed() {

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::failure::{Failure, Summary};
 use super::scribe::PanicReport;
 use super::verdict::Verdict;
+use crate::explore::Profile;
 use crate::kernel::abi::real::modules::Module;
 use crate::kernel::{Event, Refused, ThreadReport};
 
@@ -74,6 +75,8 @@ pub(crate) struct Job {
     pub(crate) explain: Option<Explain>,
     /// Answer from this log instead of the seed.
     pub(crate) log: Option<std::path::PathBuf>,
+    /// What strategies may know of the test; `None` where it is not known, or none of them asks.
+    pub(crate) profile: Option<Profile>,
 }
 
 /// What to take down beyond the verdict.
@@ -99,6 +102,8 @@ pub(crate) enum Frame {
         /// Whether this was a second run.
         again: bool,
     },
+    /// What strategies may know of the test.
+    Profile(Profile),
     /// A refused call in a run that passed.
     Refused(Refused),
     /// A run that failed, or whose explanation was asked for.

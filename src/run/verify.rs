@@ -9,6 +9,7 @@ use super::protocol::{Explain, Job, RunReport};
 use super::render::{self, Told};
 use super::verdict::Verdict;
 use crate::choice::{Header, Log};
+use crate::explore::Profile;
 
 /// Runs longer than so many kernel entries are not traced: the text of their events would not fit the memory.
 const TRACED: u64 = 1_000_000;
@@ -104,6 +105,10 @@ impl Coordinator<'_> {
             test: self.origin.test.clone(),
             seed: report.seed,
             strategy: self.settings.strategy.of(report.seed),
+            profile: match self.settings.strategy.needs_profile(report.seed) {
+                true => self.profile.clone().unwrap_or_default(),
+                false => Profile::default(),
+            },
             config: self.settings.describe(),
             digest: report.digest,
             signature: report.verdict.signature(),
@@ -257,5 +262,6 @@ pub(super) fn explain(first: u64, count: u64, explain: Explain) -> Job {
         audit: 0,
         explain: Some(explain),
         log: None,
+        profile: None,
     }
 }

@@ -185,6 +185,7 @@ unsafe extern "C" fn sched_yield() -> c_int {
     }
     super::ret_unit(sys("sched_yield", Cost::CALL, |k| {
         k.sched.point = true;
+        k.sched.yielded = true;
         Step::Done(Ok(()))
     }))
 }

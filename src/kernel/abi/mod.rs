@@ -24,7 +24,7 @@ mod time;
 mod tokio;
 
 use super::thread;
-use super::{Cost, Errno, Kernel, Result, Step};
+use super::{Cost, Errno, Kernel, Result, Step, Touch};
 use std::ffi::c_int;
 
 pub(crate) use super::thread::simulated;
@@ -86,6 +86,23 @@ pub(crate) fn sys<T: Value>(
         if let Some(r) = done {
             return r;
         }
+    }
+}
+
+/// A scheduling point before the running thread does what `touch` says: reads or writes memory that others see, say. Costs
+/// less time than a call. Outside a simulation it does nothing.
+#[inline]
+pub fn touch(touch: Touch) {
+    if !simulated() {
+        return;
+    }
+    let me = thread::me();
+    let next = thread::with_kernel(|k| {
+        k.begin(Cost::TOUCH);
+        k.before(touch)
+    });
+    if next != me {
+        thread::switch(me, next);
     }
 }
 

@@ -49,6 +49,13 @@ pub(crate) struct ObjectId {
     generation: u32,
 }
 
+impl ObjectId {
+    /// A number that no other object has while this one exists.
+    pub(crate) fn number(self) -> u64 {
+        u64::from(self.index)
+    }
+}
+
 /// What an object is.
 pub(crate) enum Kind {
     EventFd(EventFd),

@@ -1,0 +1,324 @@
+//! Six small programs with a known bug each, after those of SCTBench (Thomson, Donaldson, Betts, PPoPP 2014), which most papers on
+//! schedulers measure themselves on. They are written anew here from what they do.
+//!
+//! The published figures were taken with a scheduling point at every memory operand of the unoptimized program, those of
+//! local variables included. So these have as many points in as many places: `private` stands for the locals, of
+//! which the loop that starts the threads has by far the most. Without them a random walk would find in a dozen runs what it
+//! did not find in ten thousand.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::thread::{JoinHandle, spawn};
+
+use super::shared::{Lock, Shared, private};
+
+/// Set by the program whose bug shows. The deadlock shows by itself.
+pub type Found = Arc<AtomicBool>;
+
+/// A program, and its repaired twin.
+pub struct Program {
+    pub name: &'static str,
+    pub bad: fn(Found),
+    pub good: fn(Found),
+    /// Mean schedules to the first bug as published: random walk, PCT of depth 3, POS, SURW; `None` for more than 10,000.
+    pub published: [Option<f64>; 4],
+}
+
+pub const PROGRAMS: [Program; 6] = [
+    Program {
+        name: "reorder_3",
+        bad: |found| reorder(2, false, found),
+        good: |found| reorder(2, true, found),
+        published: [None, Some(184.0), Some(86.0), Some(6.3)],
+    },
+    Program {
+        name: "reorder_5",
+        bad: |found| reorder(4, false, found),
+        good: |found| reorder(4, true, found),
+        published: [None, Some(646.0), Some(2169.0), Some(9.5)],
+    },
+    Program {
+        name: "twostage",
+        bad: |found| twostage(false, found),
+        good: |found| twostage(true, found),
+        published: [Some(464.0), Some(11.6), Some(15.0), Some(6.5)],
+    },
+    Program {
+        name: "account",
+        bad: |found| account(false, found),
+        good: |found| account(true, found),
+        published: [Some(18.0), Some(3.4), Some(4.1), Some(4.9)],
+    },
+    Program {
+        name: "stack",
+        bad: |found| stack(false, found),
+        good: |found| stack(true, found),
+        published: [Some(176.0), Some(2.2), Some(1.7), Some(3.6)],
+    },
+    Program {
+        name: "deadlock01",
+        bad: |found| deadlock01(false, found),
+        good: |found| deadlock01(true, found),
+        published: [Some(3.2), Some(12.0), Some(3.6), Some(0.8)],
+    },
+];
+
+/// Starts a thread as a loop over an array of threads does.
+fn start_in_loop(threads: &mut Vec<JoinHandle<()>>, body: impl FnOnce() + Send + 'static) {
+    private(3);
+    threads.push(spawn(body));
+    private(5);
+}
+
+fn join(threads: Vec<JoinHandle<()>>) {
+    for thread in threads {
+        private(4);
+        thread.join().expect("a thread of the program panicked");
+        private(4);
+    }
+}
+
+/// Several threads write one variable and then another; one thread must never see the first write without the second.
+fn reorder(setters: usize, repaired: bool, found: Found) {
+    let shared = Arc::new((Shared::default(), Shared::default(), Lock::default()));
+    let mut threads = Vec::new();
+    let locked = move |lock: &Lock, body: &dyn Fn()| match repaired {
+        true => lock.with(|_| body()),
+        false => body(),
+    };
+    for _ in 0..setters {
+        let shared = shared.clone();
+        start_in_loop(&mut threads, move || {
+            let (a, b, lock) = &*shared;
+            private(1);
+            locked(lock, &|| {
+                a.set(1);
+                b.set(-1);
+            });
+        });
+    }
+    private(3);
+    start_in_loop(&mut threads, move || {
+        let (a, b, lock) = &*shared;
+        private(1);
+        locked(lock, &|| {
+            let before = a.get() == 0 && b.get() == 0;
+            let after = || a.get() == 1 && b.get() == -1;
+            if !before && !after() {
+                found.store(true, Relaxed);
+            }
+        });
+    });
+    join(threads);
+}
+
+/// One thread updates two values, each under a lock of its own; another must not see the first update without the second.
+fn twostage(repaired: bool, found: Found) {
+    #[derive(Default)]
+    struct Data {
+        first: Shared,
+        second: Shared,
+        locks: [Lock; 2],
+        whole: Lock,
+    }
+    let data = Arc::new(Data::default());
+    let mut threads = Vec::new();
+    let other = data.clone();
+    start_in_loop(&mut threads, move || {
+        let work = || {
+            private(2);
+            other.locks[0].with(|_| {
+                other.first.set(1);
+                private(1);
+            });
+            private(1);
+            other.locks[1].with(|_| {
+                let value = other.first.get() + 1;
+                other.second.set(value);
+                private(1);
+            });
+        };
+        match repaired {
+            true => other.whole.with(|_| work()),
+            false => work(),
+        }
+    });
+    private(3);
+    start_in_loop(&mut threads, move || {
+        let work = || {
+            private(4);
+            let first = data.locks[0].with(|_| {
+                let value = match data.first.get() {
+                    0 => 0,
+                    _ => data.first.get(),
+                };
+                private(2);
+                value
+            });
+            if first == 0 {
+                return;
+            }
+            private(1);
+            let second = data.locks[1].with(|_| {
+                let value = data.second.get();
+                private(2);
+                value
+            });
+            private(2);
+            if second != first + 1 {
+                found.store(true, Relaxed);
+            }
+        };
+        match repaired {
+            true => data.whole.with(|_| work()),
+            false => work(),
+        }
+    });
+    join(threads);
+}
+
+/// The check of an account, which is wrong and shows it only if it comes after both bookings.
+fn account(repaired: bool, found: Found) {
+    struct Account {
+        lock: Lock,
+        balance: Shared,
+        x: Shared,
+        y: Shared,
+        z: Shared,
+        deposited: Shared,
+        withdrawn: Shared,
+    }
+    let account = Arc::new(Account {
+        lock: Lock::default(),
+        balance: Shared::new(1),
+        x: Shared::new(1),
+        y: Shared::new(2),
+        z: Shared::new(4),
+        deposited: Shared::default(),
+        withdrawn: Shared::default(),
+    });
+    let [checked, deposited, withdrawn] = std::array::from_fn(|_| account.clone());
+    let mut threads = Vec::new();
+    private(1);
+    threads.push(spawn(move || {
+        private(1);
+        checked.lock.with(|_| {
+            if checked.deposited.get() != 0 && checked.withdrawn.get() != 0 {
+                let (x, y) = (checked.x.get(), checked.y.get());
+                let right = if repaired { x + y } else { x - y } - checked.z.get();
+                if checked.balance.get() != right {
+                    found.store(true, Relaxed);
+                }
+            }
+        });
+    }));
+    private(1);
+    threads.push(spawn(move || {
+        private(1);
+        deposited.lock.with(|_| {
+            let after = deposited.balance.get() + deposited.y.get();
+            deposited.balance.set(after);
+            deposited.deposited.set(1);
+        });
+    }));
+    private(1);
+    threads.push(spawn(move || {
+        private(1);
+        withdrawn.lock.with(|_| {
+            let after = withdrawn.balance.get() - withdrawn.z.get();
+            withdrawn.balance.set(after);
+            withdrawn.withdrawn.set(1);
+        });
+    }));
+    for thread in threads {
+        thread.join().expect("a thread of the program panicked");
+    }
+}
+
+/// Ten pushes and ten pops, which begin once there was a push but do not look whether there is anything left.
+fn stack(repaired: bool, found: Found) {
+    const SIZE: i64 = 10;
+    #[derive(Default)]
+    struct Stack {
+        lock: Lock,
+        top: Shared,
+        flag: Shared,
+    }
+    let stack = Arc::new(Stack::default());
+    let other = stack.clone();
+    private(1);
+    let pushes = spawn(move || {
+        private(2);
+        for _ in 0..SIZE {
+            private(1);
+            other.lock.with(|_| {
+                private(3);
+                if other.top.get() != SIZE {
+                    let _slot = other.top.get();
+                    private(3);
+                    let top = other.top.get();
+                    other.top.set(top + 1);
+                }
+                other.flag.set(1);
+            });
+            private(2);
+        }
+    });
+    private(1);
+    let pops = spawn(move || {
+        private(2);
+        for _ in 0..SIZE {
+            private(1);
+            stack.lock.with(|_| {
+                if stack.flag.get() == 0 {
+                    return;
+                }
+                private(1);
+                if stack.top.get() == 0 {
+                    if !repaired {
+                        found.store(true, Relaxed);
+                    }
+                    return;
+                }
+                let top = stack.top.get();
+                stack.top.set(top - 1);
+                let _slot = stack.top.get();
+                private(2);
+            });
+            private(2);
+        }
+    });
+    pushes.join().expect("the pushing thread panicked");
+    pops.join().expect("the popping thread panicked");
+}
+
+/// Two locks, taken in opposite orders.
+fn deadlock01(repaired: bool, _: Found) {
+    let shared = Arc::new((Lock::default(), Lock::default(), Shared::new(1)));
+    let other = shared.clone();
+    private(1);
+    let up = spawn(move || {
+        let (a, b, counter) = &*other;
+        private(1);
+        a.with(|_| {
+            b.with(|_| {
+                let value = counter.get();
+                counter.set(value + 1);
+            });
+        });
+    });
+    private(1);
+    let down = spawn(move || {
+        let (a, b, counter) = &*shared;
+        let (first, second) = if repaired { (a, b) } else { (b, a) };
+        private(1);
+        first.with(|_| {
+            second.with(|_| {
+                let value = counter.get();
+                counter.set(value - 1);
+            });
+        });
+    });
+    up.join().expect("a thread of the program panicked");
+    down.join().expect("a thread of the program panicked");
+}
