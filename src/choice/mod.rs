@@ -90,8 +90,14 @@ impl Choices {
 
     /// Starts over under `seed`, without a tape or a replay.
     pub fn set_seed(&mut self, seed: u64) {
-        self.streams.reseed(seed);
-        self.strategy = self.portfolio.name(seed);
+        self.set_run(seed, self.portfolio.name(seed));
+    }
+
+    fn set_run(&mut self, seed: u64, strategy: explore::Name) {
+        // Exhaustive runs differ in their schedules and in nothing else.
+        let exhaustive = strategy == explore::Name::Exhaustive;
+        self.streams.reseed(if exhaustive { 0 } else { seed });
+        self.strategy = strategy;
         self.begun = false;
         self.profiler = None;
         self.decisions = 0;
@@ -109,6 +115,11 @@ impl Choices {
     /// What strategies may know of the test at present.
     pub fn profile(&self) -> &Profile {
         &self.profile
+    }
+
+    /// How far a search has come that ends by itself.
+    pub fn progress(&mut self) -> Option<explore::Progress> {
+        self.portfolio.strategy(self.strategy).progress()
     }
 
     /// Has a profile taken from this run.
@@ -130,8 +141,7 @@ impl Choices {
 
     /// Answers from a log as long as the program asks what the log answers, and from the log's seed after that.
     pub fn replay(&mut self, log: Log) {
-        self.set_seed(log.header.seed);
-        self.strategy = log.header.strategy;
+        self.set_run(log.header.seed, log.header.strategy);
         self.profile = Arc::new(log.header.profile.clone());
         self.replay = Some(Replay::new(log));
         self.plain = false;

@@ -6,6 +6,7 @@
 //! A new strategy is a file here, a variant of [`Name`] and a turn in [`Portfolio`]; `docs/strategies.md` describes them.
 
 mod delay;
+mod exhaustive;
 mod pct;
 mod points;
 mod pos;
@@ -23,6 +24,7 @@ use crate::choice::Stream;
 use crate::kernel::{Pick, Touch};
 
 pub use delay::Delay;
+pub use exhaustive::{BOUND, Exhaustive, Progress};
 pub use pct::Pct;
 pub use pos::Pos;
 pub use profile::{Profile, SEED as PROFILE_SEED, Target};
@@ -53,6 +55,10 @@ pub trait Strategy: Send {
     /// An entity did what `touch` says while there was nothing to pick.
     fn alone(&mut self, entity: u32, touch: Touch) {
         let _ = (entity, touch);
+    }
+    /// How far a search has come that ends by itself; `None` for a strategy that draws.
+    fn progress(&mut self) -> Option<Progress> {
+        None
     }
 }
 
@@ -107,6 +113,8 @@ names! {
     Starvation "starvation" Starvation::default();
     /// First in, first out: the control group.
     Tokio "tokio" Tokio::default();
+    /// Every schedule with no preemption, then with one, then with two.
+    Exhaustive "exhaustive" Exhaustive::default();
 }
 
 impl Name {
@@ -207,7 +215,7 @@ pub const fn named(text: &str) -> Selection {
 }
 
 /// `concat!` takes literals only, and a panic while compiling no arguments but one string.
-const NO_SUCH: &str = "there is no such strategy; the strategies are: random, sticky, pct, pct3, pos, surw, delay, starvation, tokio, \
+const NO_SUCH: &str = "there is no such strategy; the strategies are: random, sticky, pct, pct3, pos, surw, delay, starvation, tokio, exhaustive, \
                        portfolio";
 
 const fn same(a: &str, b: &str) -> bool {
@@ -312,8 +320,8 @@ mod tests {
     #[test]
     fn the_portfolio_gives_every_strategy_its_turn() {
         for name in Name::ALL {
-            if name == Name::Pct3 {
-                // Its runs are among those of the other.
+            if matches!(name, Name::Pct3 | Name::Exhaustive) {
+                // Those of the one are among PCT's, the other is no matter of seeds.
                 continue;
             }
             assert!((0..100).any(|seed| Selection::Portfolio.of(seed) == name));

@@ -6,6 +6,7 @@ use std::collections::HashSet;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
+use std::time::Instant;
 use std::sync::atomic::Ordering::{Relaxed, Release};
 
 use super::protocol::{self, Explain, Frame, Job, RunReport};
@@ -14,7 +15,7 @@ use super::settings::Resolved;
 use super::start::{self, Body, Start};
 use super::verdict::Verdict;
 use crate::choice::{Choices, Decision, Log, Tape};
-use crate::explore::{PROFILE_SEED, Profile};
+use crate::explore::{BOUND, PROFILE_SEED, Profile};
 use crate::kernel::abi::real::blackbox::BlackBox;
 use crate::kernel::abi::real::process;
 use crate::kernel::{self, Config, Domain, End, Outcome, image};
@@ -127,6 +128,7 @@ impl Child {
             }
         };
         let size = process::size();
+        let since = Instant::now();
         let last = job.first + (job.count - 1);
         for seed in job.first..=last {
             let explain = job.explain.as_ref().filter(|_| seed == last);
@@ -165,12 +167,26 @@ impl Child {
                 break;
             }
             put_back();
+            let late = job.budget.is_some_and(|budget| since.elapsed() >= budget);
+            if late || self.finished() {
+                break;
+            }
             let ran = seed - job.first + 1;
             if ran.is_multiple_of(LOOK_EVERY) && process::size().saturating_sub(size) > GROWTH {
                 break;
             }
         }
+        if let Some(progress) = self.choices.as_mut().and_then(|choices| choices.progress()) {
+            self.report(&Frame::Progress(progress));
+        }
         Ok(true)
+    }
+
+    /// Whether a search that ends by itself has ended.
+    fn finished(&mut self) -> bool {
+        let choices = self.choices.as_mut();
+        let progress = choices.and_then(|choices| choices.progress());
+        progress.is_some_and(|progress| progress.bound > BOUND)
     }
 
     /// One run.

@@ -17,7 +17,7 @@ use super::settings::{Isolation, Resolved, Which};
 use super::slot::{Slot, SlotError};
 use super::verify::Found;
 use crate::choice::{Log, LogError};
-use crate::explore::{PROFILE_SEED, Profile};
+use crate::explore::{PROFILE_SEED, Profile, Progress};
 use crate::kernel::abi::real::blackbox::Output;
 use crate::kernel::abi::real::interrupt::Listener;
 use crate::kernel::abi::real::{poll, process};
@@ -74,6 +74,8 @@ pub(crate) struct Coordinator<'a> {
     behind: Option<Behind>,
     /// What strategies may know of the test, once seed 0 has run.
     pub(crate) profile: Option<Profile>,
+    /// How far a search came that ends by itself.
+    pub(crate) progress: Option<Progress>,
     /// Lines to print in the end, since a search may begin anew.
     pub(crate) digests: Vec<String>,
 }
@@ -111,6 +113,7 @@ pub(crate) fn run(
         apart: false,
         behind: None,
         profile: None,
+        progress: None,
         digests: Vec::new(),
     };
     let result = coordinator.run();
@@ -120,6 +123,7 @@ pub(crate) fn run(
     match result {
         Ok(None) => Ok(Summary {
             runs: coordinator.runs,
+            exhausted: coordinator.progress.and_then(|progress| progress.exhausted()),
         }),
         Ok(Some(failure)) => Err(failure),
         Err(Trouble::Interrupted) => coordinator.interrupted(),
@@ -149,6 +153,11 @@ impl Coordinator<'_> {
         }
         let found = match self.settings.which {
             Which::Replay(_) => None,
+            Which::Seed(run) if self.exhaustive() => {
+                let ended = self.numbered(run.saturating_add(1), None)?;
+                let failed = ended.failed.is_some().then(|| self.verify(ended));
+                failed.transpose()?
+            }
             Which::Seed(seed) => {
                 // In a process of its own, and so for its audit.
                 self.apart = true;
@@ -163,6 +172,9 @@ impl Coordinator<'_> {
             }
             Which::Explore { seeds, budget } => {
                 self.total = seeds;
+                if self.exhaustive() {
+                    return self.exhaust(seeds, budget);
+                }
                 return self.search(seeds, budget);
             }
         };
@@ -232,6 +244,7 @@ impl Coordinator<'_> {
             audit: 0,
             explain: None,
             log: None,
+            budget: None,
             profile: None,
         };
         let ended = self.alone(alone)?;
@@ -298,6 +311,7 @@ impl Coordinator<'_> {
             audit: self.settings.audit,
             explain: None,
             log: None,
+            budget: None,
             profile: None,
         }
     }
@@ -342,7 +356,7 @@ impl Coordinator<'_> {
     }
 
     /// Waits for the first zygote.
-    fn come_up(&mut self) -> Result<(), Trouble> {
+    pub(crate) fn come_up(&mut self) -> Result<(), Trouble> {
         while !self.slots[0].idle() {
             self.wait()?;
         }

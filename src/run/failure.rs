@@ -33,4 +33,7 @@ impl std::error::Error for Failure {}
 pub struct Summary {
     /// How many runs there were, saved logs included.
     pub runs: u64,
+    /// Under the strategy `exhaustive`: up to how many preemptions every schedule has run. `None` if not even those without
+    /// one, and under every other strategy.
+    pub exhausted: Option<u32>,
 }

@@ -95,6 +95,7 @@ impl Coordinator<'_> {
                     }
                 }
                 Frame::Profile(profile) => self.profile = Some(profile),
+                Frame::Progress(progress) => self.progress = Some(progress),
                 Frame::Refused(call) => self.tell_refusal(&call),
                 Frame::Run(report) => {
                     if report.verdict.passed() {

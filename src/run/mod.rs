@@ -4,7 +4,7 @@
 //! *zygote*, the same program anew for this one test, which forks a *child* for each batch; the child runs the body
 //! through the kernel and leaves its findings in the black box and the report file.
 //!
-//! The way in is `entry`. `coordinator`, `judge`, `verify`, `differ`, `saved`, `slot`, `batches`, `render`, `frames` belong to
+//! The way in is `entry`. `coordinator`, `judge`, `verify`, `differ`, `exhaust`, `saved`, `slot`, `batches`, `render`, `frames` belong to
 //! the first, `zygote` to the second, `child`, `start`, `scribe` to the third; the rest is shared. Only the zygote forks: other threads of libtest's process hold locks.
 
 #![cfg_attr(
@@ -43,6 +43,7 @@ on_supported_platforms! {
     mod coordinator;
     mod differ;
     mod entry;
+    mod exhaust;
     mod frames;
     mod judge;
     mod protocol;

@@ -3,6 +3,7 @@
 //! Everything is a line of JSON. A passing seed sends nothing.
 
 use std::io::{self, BufRead, Write};
+use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -10,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::failure::{Failure, Summary};
 use super::scribe::PanicReport;
 use super::verdict::Verdict;
-use crate::explore::Profile;
+use crate::explore::{Profile, Progress};
 use crate::kernel::abi::real::modules::Module;
 use crate::kernel::{Event, Refused, ThreadReport};
 
@@ -75,6 +76,8 @@ pub(crate) struct Job {
     pub(crate) explain: Option<Explain>,
     /// Answer from this log instead of the seed.
     pub(crate) log: Option<std::path::PathBuf>,
+    /// Begin no further seed after this wall time.
+    pub(crate) budget: Option<Duration>,
     /// What strategies may know of the test; `None` where it is not known, or none of them asks.
     pub(crate) profile: Option<Profile>,
 }
@@ -104,6 +107,8 @@ pub(crate) enum Frame {
     },
     /// What strategies may know of the test.
     Profile(Profile),
+    /// How far a search came that ends by itself.
+    Progress(Progress),
     /// A refused call in a run that passed.
     Refused(Refused),
     /// A run that failed, or whose explanation was asked for.

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::env::Environment;
-use crate::explore::Selection;
+use crate::explore::{Name, Selection};
 
 /// How runs are kept apart.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -169,12 +169,14 @@ impl Resolved {
         default_failures: PathBuf,
     ) -> Result<Self, SettingError> {
         check(settings)?;
+        let strategy = env.strategy.or(settings.strategy).unwrap_or_default();
+        let exhaustive = strategy == Selection::Only(Name::Exhaustive);
         let explore = {
             let budget = env.budget.or(settings.budget);
             let seeds =
                 env.seeds
                     .or(settings.seeds)
-                    .or(if budget.is_some() { None } else { Some(256) });
+                    .or(if budget.is_some() || exhaustive { None } else { Some(256) });
             Which::Explore { seeds, budget }
         };
         let which = None
@@ -184,7 +186,7 @@ impl Resolved {
             .unwrap_or(explore);
         Ok(Resolved {
             which,
-            strategy: env.strategy.or(settings.strategy).unwrap_or_default(),
+            strategy,
             isolation: env.isolation.or(settings.isolation).unwrap_or_default(),
             isolation_asked: env.isolation.or(settings.isolation).is_some(),
             jobs: env.jobs.or(settings.jobs).unwrap_or(1),

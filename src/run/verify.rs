@@ -55,7 +55,10 @@ impl Coordinator<'_> {
             }
             How::Run(report) => report,
         };
-        let report = self.explained(explain(seed, 1, trace_of(steps)))?;
+        let report = match self.exhaustive() {
+            true => self.numbered_again(&ended.job, seed, trace_of(steps))?,
+            false => self.explained(explain(seed, 1, trace_of(steps)))?,
+        };
         if report.verdict.signature() == there.verdict.signature() {
             return Ok(Found::alone(self.confirmed(report)?));
         }
@@ -89,9 +92,16 @@ impl Coordinator<'_> {
         let mut log = Log::new(self.header(&report));
         self.take_decisions(&mut log);
         let (path, log) = self.keep(&log);
+        let variables = match &path {
+            // The number of a run stands for all runs before it.
+            Some(path) if self.exhaustive() => {
+                format!("SQUALL_REPLAY={}", self.origin.relative(path).display())
+            }
+            _ => self.seed_variables(report.seed),
+        };
         let setting = Setting {
             remarks: Vec::new(),
-            variables: self.seed_variables(report.seed),
+            variables,
             log,
             path,
         };
@@ -262,6 +272,7 @@ pub(super) fn explain(first: u64, count: u64, explain: Explain) -> Job {
         audit: 0,
         explain: Some(explain),
         log: None,
+        budget: None,
         profile: None,
     }
 }

@@ -83,7 +83,7 @@ fn reorder(setters: usize, repaired: bool, found: Found) {
     let shared = Arc::new((Shared::default(), Shared::default(), Lock::default()));
     let mut threads = Vec::new();
     let locked = move |lock: &Lock, body: &dyn Fn()| match repaired {
-        true => lock.with(|_| body()),
+        true => lock.with(|| body()),
         false => body(),
     };
     for _ in 0..setters {
@@ -127,19 +127,19 @@ fn twostage(repaired: bool, found: Found) {
     start_in_loop(&mut threads, move || {
         let work = || {
             private(2);
-            other.locks[0].with(|_| {
+            other.locks[0].with(|| {
                 other.first.set(1);
                 private(1);
             });
             private(1);
-            other.locks[1].with(|_| {
+            other.locks[1].with(|| {
                 let value = other.first.get() + 1;
                 other.second.set(value);
                 private(1);
             });
         };
         match repaired {
-            true => other.whole.with(|_| work()),
+            true => other.whole.with(|| work()),
             false => work(),
         }
     });
@@ -147,7 +147,7 @@ fn twostage(repaired: bool, found: Found) {
     start_in_loop(&mut threads, move || {
         let work = || {
             private(4);
-            let first = data.locks[0].with(|_| {
+            let first = data.locks[0].with(|| {
                 let value = match data.first.get() {
                     0 => 0,
                     _ => data.first.get(),
@@ -159,7 +159,7 @@ fn twostage(repaired: bool, found: Found) {
                 return;
             }
             private(1);
-            let second = data.locks[1].with(|_| {
+            let second = data.locks[1].with(|| {
                 let value = data.second.get();
                 private(2);
                 value
@@ -170,7 +170,7 @@ fn twostage(repaired: bool, found: Found) {
             }
         };
         match repaired {
-            true => data.whole.with(|_| work()),
+            true => data.whole.with(|| work()),
             false => work(),
         }
     });
@@ -202,7 +202,7 @@ fn account(repaired: bool, found: Found) {
     private(1);
     threads.push(spawn(move || {
         private(1);
-        checked.lock.with(|_| {
+        checked.lock.with(|| {
             if checked.deposited.get() != 0 && checked.withdrawn.get() != 0 {
                 let (x, y) = (checked.x.get(), checked.y.get());
                 let right = if repaired { x + y } else { x - y } - checked.z.get();
@@ -215,7 +215,7 @@ fn account(repaired: bool, found: Found) {
     private(1);
     threads.push(spawn(move || {
         private(1);
-        deposited.lock.with(|_| {
+        deposited.lock.with(|| {
             let after = deposited.balance.get() + deposited.y.get();
             deposited.balance.set(after);
             deposited.deposited.set(1);
@@ -224,7 +224,7 @@ fn account(repaired: bool, found: Found) {
     private(1);
     threads.push(spawn(move || {
         private(1);
-        withdrawn.lock.with(|_| {
+        withdrawn.lock.with(|| {
             let after = withdrawn.balance.get() - withdrawn.z.get();
             withdrawn.balance.set(after);
             withdrawn.withdrawn.set(1);
@@ -235,7 +235,8 @@ fn account(repaired: bool, found: Found) {
     }
 }
 
-/// Ten pushes and ten pops, which begin once there was a push but do not look whether there is anything left.
+/// Ten pushes and ten pops inside functions of their own, whose arguments, results and operands live in memory; the pops
+/// begin once there was a push but do not look whether there is anything left.
 fn stack(repaired: bool, found: Found) {
     const SIZE: i64 = 10;
     #[derive(Default)]
@@ -251,11 +252,11 @@ fn stack(repaired: bool, found: Found) {
         private(2);
         for _ in 0..SIZE {
             private(1);
-            other.lock.with(|_| {
-                private(3);
+            other.lock.with(|| {
+                private(4);
                 if other.top.get() != SIZE {
                     let _slot = other.top.get();
-                    private(3);
+                    private(6);
                     let top = other.top.get();
                     other.top.set(top + 1);
                 }
@@ -269,11 +270,11 @@ fn stack(repaired: bool, found: Found) {
         private(2);
         for _ in 0..SIZE {
             private(1);
-            stack.lock.with(|_| {
+            stack.lock.with(|| {
                 if stack.flag.get() == 0 {
                     return;
                 }
-                private(1);
+                private(3);
                 if stack.top.get() == 0 {
                     if !repaired {
                         found.store(true, Relaxed);
@@ -283,7 +284,7 @@ fn stack(repaired: bool, found: Found) {
                 let top = stack.top.get();
                 stack.top.set(top - 1);
                 let _slot = stack.top.get();
-                private(2);
+                private(6);
             });
             private(2);
         }
@@ -300,8 +301,8 @@ fn deadlock01(repaired: bool, _: Found) {
     let up = spawn(move || {
         let (a, b, counter) = &*other;
         private(1);
-        a.with(|_| {
-            b.with(|_| {
+        a.with(|| {
+            b.with(|| {
                 let value = counter.get();
                 counter.set(value + 1);
             });
@@ -312,8 +313,8 @@ fn deadlock01(repaired: bool, _: Found) {
         let (a, b, counter) = &*shared;
         let (first, second) = if repaired { (a, b) } else { (b, a) };
         private(1);
-        first.with(|_| {
-            second.with(|_| {
+        first.with(|| {
+            second.with(|| {
                 let value = counter.get();
                 counter.set(value - 1);
             });
