@@ -291,6 +291,12 @@ mod tests {
     use super::*;
     use crate::choice::log::tests::header;
 
+    const ENTITY: crate::kernel::Entity = crate::kernel::Entity {
+        parent: crate::kernel::NOBODY,
+        group: 0,
+        touch: Touch::UNKNOWN,
+    };
+
     #[derive(Clone, Default)]
     struct Kept(Arc<Mutex<Vec<(Domain, Decision)>>>);
 
@@ -313,7 +319,7 @@ mod tests {
                 runnable: threads,
                 current: Some(0),
                 yielded: false,
-                entities: &[],
+                entities: &[ENTITY; 5],
                 now: 0,
             }) as u64);
             answers.push(choices.below(Domain::Time, 100));

@@ -91,6 +91,7 @@ macro_rules! names {
 
         /// Their names, as messages list them.
         const LIST: &str = concat!($($text, ", ",)* "portfolio");
+        const NO_SUCH: &str = concat!("there is no such strategy; the strategies are: ", $($text, ", ",)* "portfolio");
     };
 }
 
@@ -214,10 +215,6 @@ pub const fn named(text: &str) -> Selection {
     panic!("{}", NO_SUCH)
 }
 
-/// `concat!` takes literals only, and a panic while compiling no arguments but one string.
-const NO_SUCH: &str = "there is no such strategy; the strategies are: random, sticky, pct, pct3, pos, surw, delay, starvation, tokio, exhaustive, \
-                       portfolio";
-
 const fn same(a: &str, b: &str) -> bool {
     let (a, b) = (a.as_bytes(), b.as_bytes());
     let mut i = 0;
@@ -303,18 +300,64 @@ mod tests {
         );
         let panic = std::panic::catch_unwind(|| named("stick")).unwrap_err();
         for name in Name::ALL {
-            assert!(
-                panic
-                    .downcast_ref::<&str>()
-                    .unwrap()
-                    .contains(name.as_str())
-            );
+            let said = panic.downcast_ref::<String>().unwrap();
+            assert!(said.contains(name.as_str()), "{said}");
         }
         let error = "fifo".parse::<Selection>().unwrap_err().to_string();
         assert_eq!(
             error,
             format!("there is no strategy `fifo`; the strategies are: {LIST}")
         );
+    }
+
+    /// What a pick costs: `cargo test --release --lib explore::tests::cost -- --ignored --nocapture`.
+    #[test]
+    #[ignore = "a measurement"]
+    fn cost() {
+        use crate::choice::Streams;
+        use crate::kernel::{Domain, Entity, NOBODY};
+        const PICKS: u64 = 2_000_000;
+        let touch = |resource| Touch {
+            resource,
+            site: resource,
+            write: true,
+        };
+        let entities: Vec<Entity> = (0..4)
+            .map(|i| Entity {
+                parent: if i == 0 { NOBODY } else { 0 },
+                group: i,
+                touch: touch(1 + u64::from(i) / 2),
+            })
+            .collect();
+        let profile = Profile {
+            points: 1000,
+            targets: vec![Target {
+                sites: vec![1],
+                counts: vec![2_000_000_000, 1_000_000_000, 0, 0],
+            }],
+            all: Vec::new(),
+        };
+        for name in Name::ALL.into_iter().filter(|name| *name != Name::Exhaustive) {
+            let mut strategy = name.build();
+            let mut streams = Streams::new(1);
+            let since = std::time::Instant::now();
+            let mut sum = 0;
+            for i in 0..PICKS {
+                if i % 5000 == 0 {
+                    strategy.begin(&profile, streams.of(Domain::Schedule));
+                }
+                let pick = Pick {
+                    runnable: &[0, 1, 2, 3],
+                    current: (i % 3 != 0).then_some((i % 4) as usize),
+                    yielded: false,
+                    entities: &entities,
+                    now: i * 500,
+                };
+                sum += strategy.pick(pick, streams.of(Domain::Schedule));
+            }
+            let each = since.elapsed().as_nanos() as f64 / PICKS as f64;
+            println!("{name:<12} {each:5.1} ns ({})", sum % 10);
+        }
     }
 
     #[test]

@@ -24,7 +24,7 @@
 /// |---|---|---|
 /// | `seeds = 256` | how many seeds, from 0 on (`SQUALL_SEEDS`) | 256 |
 /// | `budget = "30s"` | begin no seed after this wall time (`SQUALL_BUDGET`) | none |
-/// | `strategy = "sticky"` | who goes on: `random`, `sticky`, `portfolio` (`SQUALL_STRATEGY`) | `portfolio` |
+/// | `strategy = "sticky"` | who goes on: `random`, `sticky`, `pct`, `pct3`, `pos`, `surw`, `delay`, `starvation`, `tokio`, `exhaustive`, `portfolio` (`SQUALL_STRATEGY`) | `portfolio` |
 /// | `isolation = "process"` | a process for each seed, or `batch` (`SQUALL_ISOLATION`) | `batch` |
 /// | `jobs = 2` | processes side by side (`SQUALL_JOBS`) | 1 |
 /// | `audit = 100` | percentage of passing seeds to run twice (`SQUALL_AUDIT`) | 5 |

@@ -327,7 +327,7 @@ mod tests {
             .unwrap_err()
             .to_string();
         assert!(
-            error.ends_with("expected one of random, sticky, portfolio"),
+            error.ends_with(", starvation, tokio, exhaustive, portfolio"),
             "{error}"
         );
     }

@@ -13,7 +13,7 @@ fn malformed_values_are_refused_before_anything_runs() {
         (
             "SQUALL_STRATEGY",
             "best",
-            "one of random, sticky, portfolio",
+            "one of random, sticky, pct, ",
         ),
         ("SQUALL_JOBS", "none", "a number of processes"),
         ("SQUALL_THREADS", "green", "os, or the variable unset"),
@@ -82,7 +82,17 @@ fn one_seed_runs_alone() {
 
 #[test]
 fn a_strategy_is_obeyed_and_told() {
-    for strategy in ["random", "sticky"] {
+    for strategy in [
+        "random",
+        "sticky",
+        "pct",
+        "pct3",
+        "pos",
+        "surw",
+        "delay",
+        "starvation",
+        "tokio",
+    ] {
         let ran = run("panics", &[("SQUALL_STRATEGY", strategy)]);
         ran.failed().says(&[
             &format!("strategy {strategy}"),
@@ -114,4 +124,53 @@ fn several_processes_find_the_same_failure() {
 #[test]
 fn ordinary() {
     assert!(std::thread::spawn(std::time::Instant::now).join().is_ok());
+}
+
+#[test]
+fn a_seed_digests_alike_alone_and_behind_others_under_every_strategy() {
+    for strategy in ["pct", "pos", "surw", "delay", "starvation", "tokio"] {
+        let with = |more: &[(&str, &str)]| {
+            let mut env = vec![("SQUALL_STRATEGY", strategy), ("SQUALL_DIGEST", "1")];
+            env.extend_from_slice(more);
+            let ran = run("holds_in_every_order", &env);
+            let digests = ran.held().digests();
+            digests.into_iter().map(str::to_owned).collect::<Vec<_>>()
+        };
+        let many = with(&[("SQUALL_SEEDS", "20")]);
+        assert_eq!(many.len(), 20);
+        assert_eq!(with(&[("SQUALL_SEEDS", "20"), ("SQUALL_JOBS", "2")]), many);
+        let alone = with(&[("SQUALL_SEED", "17")]);
+        assert!(alone.len() == 1 && many.contains(&alone[0]), "{strategy}: {alone:?}");
+    }
+}
+
+#[test]
+fn an_exhaustive_search_says_what_it_has_exhausted() {
+    let exhaustive = ("SQUALL_STRATEGY", "exhaustive");
+    let ran = run("holds_in_every_order", &[exhaustive]);
+    ran.held().says(&[" distinct schedules, by preemptions ", "; exhausted at bound 2"]);
+    run("holds_in_every_order", &[exhaustive, ("SQUALL_SEEDS", "2")])
+        .held()
+        .says(&[": 2 distinct schedules, by preemptions 2 with 0; "]);
+    run("panics", &[exhaustive])
+        .failed()
+        .says(&["strategy exhaustive", "replay: SQUALL_SEED=0x"]);
+}
+
+#[test]
+fn a_run_of_an_exhaustive_search_replays_from_its_log_and_by_its_number() {
+    let exhaustive = ("SQUALL_STRATEGY", "exhaustive");
+    let scratch = super::drive::Scratch::new();
+    let failures = ("SQUALL_FAILURES", scratch.path().to_str().unwrap());
+    let ran = run("panics", &[exhaustive, failures]);
+    ran.failed().says(&["replay: SQUALL_REPLAY=", "strategy exhaustive"]);
+    let log = scratch.files().pop().unwrap();
+    run("panics", &[("SQUALL_REPLAY", log.to_str().unwrap())])
+        .failed()
+        .says(&["an update was lost"]);
+    let seed = ran.text.split("failed with seed ").nth(1).unwrap();
+    let seed = seed.split(':').next().unwrap();
+    run("panics", &[exhaustive, ("SQUALL_SEED", seed)])
+        .failed()
+        .says(&["an update was lost"]);
 }

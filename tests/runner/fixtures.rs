@@ -409,3 +409,25 @@ async fn has_three_workers() {
 fn also_goes_on_and_on() {
     std::thread::spawn(|| {}).join().unwrap();
 }
+
+#[squall::test]
+#[ignore]
+fn holds_in_every_order() {
+    let count = Arc::new(AtomicU32::new(0));
+    let threads: Vec<_> = (0..2)
+        .map(|_| {
+            let count = count.clone();
+            std::thread::spawn(move || {
+                count.fetch_add(1, Ordering::SeqCst);
+                // A scheduling point that is no offer to let others go first.
+                let _ = std::fs::metadata("/proc/self");
+                std::thread::park_timeout(Duration::from_micros(1));
+                count.fetch_add(1, Ordering::SeqCst);
+            })
+        })
+        .collect();
+    for thread in threads {
+        thread.join().unwrap();
+    }
+    assert_eq!(count.load(Ordering::SeqCst), 4);
+}
