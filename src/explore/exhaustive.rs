@@ -109,7 +109,11 @@ impl Exhaustive {
             point: self.point,
             index: index as u32,
         };
-        let list = if later { &mut self.later } else { &mut self.now };
+        let list = if later {
+            &mut self.later
+        } else {
+            &mut self.now
+        };
         list.push(Some(Arc::new(departure)));
     }
 }
@@ -147,17 +151,28 @@ impl Strategy for Exhaustive {
                 let here = point == self.point;
                 self.passed += usize::from(here);
                 // A program that is not deterministic may have fewer to choose from this time.
-                if here { (index as usize).min(pick.runnable.len() - 1) } else { usual }
+                if here {
+                    (index as usize).min(pick.runnable.len() - 1)
+                } else {
+                    usual
+                }
             }
             None => {
                 let preempts = pick.current.is_some() && !free;
-                for other in (0..pick.runnable.len()).rev().filter(|&other| other != usual) {
+                for other in (0..pick.runnable.len())
+                    .rev()
+                    .filter(|&other| other != usual)
+                {
                     self.remember(other, preempts);
                 }
                 usual
             }
         };
-        self.stayed = if pick.current == Some(index) { self.stayed + 1 } else { 0 };
+        self.stayed = if pick.current == Some(index) {
+            self.stayed + 1
+        } else {
+            0
+        };
         self.point += 1;
         index
     }
@@ -189,13 +204,19 @@ mod tests {
         let mut strategy = Exhaustive::default();
         let mut streams = Streams::new(0);
         let mut all = Vec::new();
-        while strategy.progress().is_some_and(|progress| progress.bound <= BOUND) {
+        while strategy
+            .progress()
+            .is_some_and(|progress| progress.bound <= BOUND)
+        {
             strategy.begin(&Profile::default(), streams.of(Domain::Schedule));
             let mut left = steps;
             let mut current = None;
             let mut order = Vec::new();
             while left != [0, 0] {
-                let runnable: Vec<u32> = [0, 1].into_iter().filter(|&e| left[e as usize] > 0).collect();
+                let runnable: Vec<u32> = [0, 1]
+                    .into_iter()
+                    .filter(|&e| left[e as usize] > 0)
+                    .collect();
                 let next = if runnable.len() == 1 {
                     runnable[0]
                 } else {
@@ -220,7 +241,9 @@ mod tests {
     /// Switches away from an entity that had steps left.
     fn preemptions(order: &[u32]) -> usize {
         let left = |i: usize| order[i + 1..].contains(&order[i]);
-        (0..order.len() - 1).filter(|&i| order[i] != order[i + 1] && left(i)).count()
+        (0..order.len() - 1)
+            .filter(|&i| order[i] != order[i + 1] && left(i))
+            .count()
     }
 
     #[test]

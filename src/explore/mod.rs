@@ -337,7 +337,10 @@ mod tests {
             }],
             all: Vec::new(),
         };
-        for name in Name::ALL.into_iter().filter(|name| *name != Name::Exhaustive) {
+        for name in Name::ALL
+            .into_iter()
+            .filter(|name| *name != Name::Exhaustive)
+        {
             let mut strategy = name.build();
             let mut streams = Streams::new(1);
             let since = std::time::Instant::now();

@@ -173,10 +173,14 @@ impl Resolved {
         let exhaustive = strategy == Selection::Only(Name::Exhaustive);
         let explore = {
             let budget = env.budget.or(settings.budget);
-            let seeds =
-                env.seeds
-                    .or(settings.seeds)
-                    .or(if budget.is_some() || exhaustive { None } else { Some(256) });
+            let seeds = env
+                .seeds
+                .or(settings.seeds)
+                .or(if budget.is_some() || exhaustive {
+                    None
+                } else {
+                    Some(256)
+                });
             Which::Explore { seeds, budget }
         };
         let which = None

@@ -10,11 +10,7 @@ fn malformed_values_are_refused_before_anything_runs() {
         ("SQUALL_BUDGET", "30", "a whole number and a unit"),
         ("SQUALL_REPLAY", "", "the path of a saved choice log"),
         ("SQUALL_BATCH", "1-5", "two seeds with ..= between them"),
-        (
-            "SQUALL_STRATEGY",
-            "best",
-            "one of random, sticky, pct, ",
-        ),
+        ("SQUALL_STRATEGY", "best", "one of random, sticky, pct, "),
         ("SQUALL_JOBS", "none", "a number of processes"),
         ("SQUALL_THREADS", "green", "os, or the variable unset"),
         ("SQUALL_DIGEST", "yes", "1 or 0"),
@@ -140,7 +136,10 @@ fn a_seed_digests_alike_alone_and_behind_others_under_every_strategy() {
         assert_eq!(many.len(), 20);
         assert_eq!(with(&[("SQUALL_SEEDS", "20"), ("SQUALL_JOBS", "2")]), many);
         let alone = with(&[("SQUALL_SEED", "17")]);
-        assert!(alone.len() == 1 && many.contains(&alone[0]), "{strategy}: {alone:?}");
+        assert!(
+            alone.len() == 1 && many.contains(&alone[0]),
+            "{strategy}: {alone:?}"
+        );
     }
 }
 
@@ -148,7 +147,10 @@ fn a_seed_digests_alike_alone_and_behind_others_under_every_strategy() {
 fn an_exhaustive_search_says_what_it_has_exhausted() {
     let exhaustive = ("SQUALL_STRATEGY", "exhaustive");
     let ran = run("holds_in_every_order", &[exhaustive]);
-    ran.held().says(&[" distinct schedules, by preemptions ", "; exhausted at bound 2"]);
+    ran.held().says(&[
+        " distinct schedules, by preemptions ",
+        "; exhausted at bound 2",
+    ]);
     run("holds_in_every_order", &[exhaustive, ("SQUALL_SEEDS", "2")])
         .held()
         .says(&[": 2 distinct schedules, by preemptions 2 with 0; "]);
@@ -163,7 +165,8 @@ fn a_run_of_an_exhaustive_search_replays_from_its_log_and_by_its_number() {
     let scratch = super::drive::Scratch::new();
     let failures = ("SQUALL_FAILURES", scratch.path().to_str().unwrap());
     let ran = run("panics", &[exhaustive, failures]);
-    ran.failed().says(&["replay: SQUALL_REPLAY=", "strategy exhaustive"]);
+    ran.failed()
+        .says(&["replay: SQUALL_REPLAY=", "strategy exhaustive"]);
     let log = scratch.files().pop().unwrap();
     run("panics", &[("SQUALL_REPLAY", log.to_str().unwrap())])
         .failed()

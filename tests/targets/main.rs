@@ -157,8 +157,17 @@ fn every_strategy_finds_a_bug_and_leaves_the_repaired_programs_alone() {
     for name in searching() {
         let mut runner = Runner::new(name, program("account").bad);
         assert!(runner.first(0, 400).is_some(), "{name}");
-        for Program { name: program, good, .. } in &PROGRAMS {
-            assert_eq!(Runner::new(name, *good).first(0, 40), None, "{name} {program}");
+        for Program {
+            name: program,
+            good,
+            ..
+        } in &PROGRAMS
+        {
+            assert_eq!(
+                Runner::new(name, *good).first(0, 40),
+                None,
+                "{name} {program}"
+            );
         }
     }
 }
@@ -175,8 +184,16 @@ fn the_control_group_sees_one_order_only() {
 fn a_seed_gives_one_order_whatever_ran_before() {
     let _turn = turn();
     // Which run is which depends on those before it there.
-    for name in Name::ALL.into_iter().filter(|name| *name != Name::Exhaustive) {
-        for Program { name: program, good, .. } in &PROGRAMS {
+    for name in Name::ALL
+        .into_iter()
+        .filter(|name| *name != Name::Exhaustive)
+    {
+        for Program {
+            name: program,
+            good,
+            ..
+        } in &PROGRAMS
+        {
             let mut forwards = Runner::new(name, *good);
             let mut backwards = Runner::new(name, *good);
             let mut one: Vec<u64> = (1..6).map(|seed| forwards.run(seed).1).collect();
@@ -219,7 +236,11 @@ fn only_starvation_lets_a_thread_stand_still_for_long() {
     }
     let _turn = turn();
     assert_eq!(Runner::new(Name::Random, heartbeat).first(0, 100), None);
-    assert!(Runner::new(Name::Starvation, heartbeat).first(0, 400).is_some());
+    assert!(
+        Runner::new(Name::Starvation, heartbeat)
+            .first(0, 400)
+            .is_some()
+    );
 }
 
 #[test]
@@ -238,7 +259,13 @@ fn exhaustive_search_ends_and_the_repaired_program_has_no_bug_within_the_bound()
     }
     let _turn = turn();
     let (found, progress) = search(program("deadlock01").bad);
-    assert!(found.is_some() && progress.ran[1] > 0 && progress.ran[2] == 0, "{found:?} {progress:?}");
+    assert!(
+        found.is_some() && progress.ran[1] > 0 && progress.ran[2] == 0,
+        "{found:?} {progress:?}"
+    );
     let (found, progress) = search(program("deadlock01").good);
-    assert!(found.is_none() && progress.exhausted() == Some(2) && progress.ran[2] > 100, "{found:?} {progress:?}");
+    assert!(
+        found.is_none() && progress.exhausted() == Some(2) && progress.ran[2] > 100,
+        "{found:?} {progress:?}"
+    );
 }

@@ -83,7 +83,7 @@ fn reorder(setters: usize, repaired: bool, found: Found) {
     let shared = Arc::new((Shared::default(), Shared::default(), Lock::default()));
     let mut threads = Vec::new();
     let locked = move |lock: &Lock, body: &dyn Fn()| match repaired {
-        true => lock.with(|| body()),
+        true => lock.with(body),
         false => body(),
     };
     for _ in 0..setters {
@@ -139,7 +139,7 @@ fn twostage(repaired: bool, found: Found) {
             });
         };
         match repaired {
-            true => other.whole.with(|| work()),
+            true => other.whole.with(&work),
             false => work(),
         }
     });
@@ -170,7 +170,7 @@ fn twostage(repaired: bool, found: Found) {
             }
         };
         match repaired {
-            true => data.whole.with(|| work()),
+            true => data.whole.with(&work),
             false => work(),
         }
     });

@@ -78,7 +78,9 @@ impl Lock {
             return;
         }
         let given = Arc::new(AtomicBool::new(false));
-        state.waiting.push_back((std::thread::current(), given.clone()));
+        state
+            .waiting
+            .push_back((std::thread::current(), given.clone()));
         drop(state);
         while !given.load(Relaxed) {
             std::thread::park();
