@@ -57,7 +57,7 @@ mod elsewhere;
 )))]
 pub use elsewhere::{
     add_host, claim_host, draw, fail_host, hosts, in_simulation, link_down, link_latency, now,
-    spawn_on,
+    spawn_on, touch,
 };
 
 pub use errno::{Errno, Result};

@@ -139,7 +139,7 @@ fn twostage(repaired: bool, found: Found) {
             });
         };
         match repaired {
-            true => other.whole.with(&work),
+            true => other.whole.with(work),
             false => work(),
         }
     });
@@ -170,7 +170,7 @@ fn twostage(repaired: bool, found: Found) {
             }
         };
         match repaired {
-            true => data.whole.with(&work),
+            true => data.whole.with(work),
             false => work(),
         }
     });
