@@ -392,6 +392,14 @@ async fn signals_reach_every_listener() {
         .expect("each listener hears the signal");
 }
 
+// Few seeds, because naming the frames of each refusal takes a tenth of a second.
+#[squall::test(seeds = 20)]
+async fn starting_a_process_is_refused() {
+    let started = tokio::process::Command::new("true").status().await;
+    // Not simulated: a clear errno for the program, and a line in the report for whoever runs the test.
+    assert_eq!(started.unwrap_err().raw_os_error(), Some(nix::libc::ENOSYS));
+}
+
 #[squall::test]
 async fn starting_a_process_is_refused() {
     let started = tokio::process::Command::new("true").status().await;
