@@ -118,7 +118,18 @@ pub(crate) fn place(backtrace: &str) -> Option<String> {
     let places = trimmed
         .lines()
         .filter_map(|line| line.trim().strip_prefix("at "));
-    let own = places.clone().find(|at| !at.starts_with("library/"));
+    // The innermost place that is neither std's nor this crate's.
+    let mut name = "";
+    let mut own = None;
+    for line in trimmed.lines().map(str::trim) {
+        match line.strip_prefix("at ") {
+            None => name = line,
+            Some(at) if own.is_none() && !at.starts_with("library/") && !name.contains("squall::kernel::") => {
+                own = Some(at);
+            }
+            Some(_) => {}
+        }
+    }
     own.or(places.clone().next())
         .or(trimmed.lines().next())
         .map(str::to_owned)
