@@ -96,6 +96,30 @@ impl Exhaustive {
         self.now.pop()
     }
 
+    /// One of `total`, and the others for later. `departs` says that each of those is one step further from the default.
+    fn decide(&mut self, total: usize, usual: usize, departs: bool) -> usize {
+        let index = match self.departures.get(self.passed) {
+            Some(&(point, index)) => {
+                // Up to its last departure it repeats what an earlier run has seen.
+                let here = point == self.point;
+                self.passed += usize::from(here);
+                // A program that is not deterministic may have fewer to choose from this time.
+                match here {
+                    true => (index as usize).min(total - 1),
+                    false => usual,
+                }
+            }
+            None => {
+                for other in (0..total).rev().filter(|&other| other != usual) {
+                    self.remember(other, departs);
+                }
+                usual
+            }
+        };
+        self.point += 1;
+        index
+    }
+
     fn remember(&mut self, index: usize, later: bool) {
         if later && self.progress.bound == BOUND {
             return;
@@ -145,36 +169,19 @@ impl Strategy for Exhaustive {
             Some(0) => 1,
             _ => 0,
         };
-        let index = match self.departures.get(self.passed) {
-            Some(&(point, index)) => {
-                // Up to its last departure it repeats what an earlier run has seen.
-                let here = point == self.point;
-                self.passed += usize::from(here);
-                // A program that is not deterministic may have fewer to choose from this time.
-                if here {
-                    (index as usize).min(pick.runnable.len() - 1)
-                } else {
-                    usual
-                }
-            }
-            None => {
-                let preempts = pick.current.is_some() && !free;
-                for other in (0..pick.runnable.len())
-                    .rev()
-                    .filter(|&other| other != usual)
-                {
-                    self.remember(other, preempts);
-                }
-                usual
-            }
-        };
+        let preempts = pick.current.is_some() && !free;
+        let index = self.decide(pick.runnable.len(), usual, preempts);
         self.stayed = if pick.current == Some(index) {
             self.stayed + 1
         } else {
             0
         };
-        self.point += 1;
         index
+    }
+
+    /// Another order of tasks than first in, first out counts as a preemption: at every poll there is a choice.
+    fn pick_task(&mut self, tasks: u32, _: &mut Stream) -> u32 {
+        self.decide(tasks as usize, 0, true) as u32
     }
 
     fn progress(&mut self) -> Option<Progress> {

@@ -64,4 +64,8 @@ impl Strategy for Tokio {
         self.waiting = total - 1;
         index
     }
+
+    fn pick_task(&mut self, _: u32, _: &mut Stream) -> u32 {
+        0
+    }
 }
