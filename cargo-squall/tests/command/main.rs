@@ -42,13 +42,14 @@ fn a_run_of_no_test_does_not_hold() {
 #[test]
 fn orders_of_tasks_that_stock_tokio_never_shows_are_found() {
     let lock = drive::lock_file();
-    // Of 1,000 seeds, at least so many; stock tokio shows none of these at all.
+    // Of 1,000 seeds, at least so many; stock tokio shows none of these at all, and nor do the 66 of the control group, which
+    // takes tasks in tokio's own order.
     let bugs = [
         ("opposite_locks", 30),
         ("lost_update", 50),
-        ("births_and_deaths", 900),
+        ("births_and_deaths", 850),
         ("lock_step", 50),
-        ("local_births", 900),
+        ("local_births", 850),
         ("workers", 100),
     ];
     for (bug, least) in bugs {
