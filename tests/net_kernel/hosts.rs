@@ -259,3 +259,54 @@ async fn datagrams_overtake_each_other(sim: squall::Sim) {
     let none = tokio::time::timeout(Duration::from_secs(10), lonely.recv(&mut [0; 10])).await;
     assert!(none.is_err());
 }
+
+#[squall::test(seeds = 100, audit = 100)]
+async fn a_flapping_link_loses_nothing(sim: squall::Sim) {
+    sim.host("server", echo);
+    tokio::time::sleep(10 * MS).await;
+    let flapping = tokio::spawn({
+        let sim = sim.clone();
+        async move {
+            let mut cut = sim.seed() | 1;
+            for _ in 0..400 {
+                // A small generator of its own: which way is cut, and for how long.
+                cut ^= cut << 13;
+                cut ^= cut >> 7;
+                cut ^= cut << 17;
+                match cut % 3 {
+                    0 => sim.partition("test", "server"),
+                    1 => sim.partition_oneway("test", "server"),
+                    _ => sim.partition_oneway("server", "test"),
+                }
+                tokio::time::sleep(Duration::from_micros(cut % 3000)).await;
+                sim.repair("test", "server");
+                tokio::time::sleep(Duration::from_micros(cut % 5000)).await;
+            }
+        }
+    });
+    let mut done = Vec::new();
+    for i in 0..4 {
+        done.push(tokio::spawn(async move {
+            let c = TcpStream::connect("server:80").await.unwrap();
+            round_trip(c, pattern(i * 40_000 + 1)).await;
+        }));
+    }
+    for d in done {
+        d.await.unwrap();
+    }
+    flapping.await.unwrap();
+}
+
+#[squall::test(seeds = 50, audit = 100)]
+async fn a_distant_host(sim: squall::Sim) {
+    sim.host("server", echo);
+    for (from, to) in [("test", "server"), ("server", "test")] {
+        sim.latency(from, to, 150 * MS..=400 * MS);
+    }
+    tokio::time::sleep(10 * MS).await;
+    let before = Instant::now();
+    let c = TcpStream::connect("server:80").await.unwrap();
+    round_trip(c, pattern(50_000)).await;
+    let took = before.elapsed().as_secs_f64();
+    assert!((0.6..30.0).contains(&took), "{took}");
+}

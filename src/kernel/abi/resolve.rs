@@ -407,3 +407,54 @@ unsafe extern "C" fn gethostname(out: *mut c_char, len: usize) -> c_int {
         if name.len() < len { Ok(()) } else { Err(Errno(libc::ENAMETOOLONG)) }
     }))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_as_inet_aton_reads_them() {
+        let v4 = |a, b, c, d| Some((IpAddr::V4(Ipv4Addr::new(a, b, c, d)), 0));
+        assert_eq!(numeric("10.1.2.3"), v4(10, 1, 2, 3));
+        assert_eq!(numeric("127.1"), v4(127, 0, 0, 1));
+        assert_eq!(numeric("0x7f.0.0.010"), v4(127, 0, 0, 8));
+        assert_eq!(numeric("3232235777"), v4(192, 168, 1, 1));
+        for bad in ["", "1.2.3.4.5", "256.0.0.1", "1.2.3.256", "a.b", "+1.2.3.4", "1..2", "08.1.1.1"] {
+            assert_eq!(numeric(bad), None, "{bad}");
+        }
+        assert_eq!(numeric("fe80::1%eth0").map(|a| a.1), Some(2));
+        assert_eq!(numeric("fe80::1%nope"), None);
+    }
+
+    #[test]
+    fn what_glibc_answers() {
+        let wanted = |node, service, family, kind, protocol, flags| Wanted {
+            node,
+            service,
+            flags,
+            family,
+            kind,
+            protocol,
+        };
+        let codes = [
+            (wanted(None, None, 0, 0, 0, 0), libc::EAI_NONAME),
+            (wanted(Some("::1"), None, libc::AF_INET, 0, 0, 0), EAI_ADDRFAMILY),
+            (wanted(Some("127.0.0.1"), None, 99, 0, 0, 0), libc::EAI_FAMILY),
+            (wanted(Some("127.0.0.1"), None, 0, 7, 0, 0), libc::EAI_SOCKTYPE),
+            (wanted(Some("127.0.0.1"), Some("nosuch"), 0, 0, 0, 0), libc::EAI_SERVICE),
+            (wanted(Some("127.0.0.1"), Some("http"), 0, libc::SOCK_DGRAM, 0, 0), libc::EAI_SERVICE),
+            (wanted(Some("x"), None, 0, 0, 0, libc::AI_NUMERICHOST), libc::EAI_NONAME),
+            (wanted(Some("127.0.0.1"), None, 0, 0, 0, 1 << 20), libc::EAI_BADFLAGS),
+        ];
+        for (w, code) in codes {
+            assert_eq!(decide(&w), Err(code), "{:?} {:?}", w.node, w.service);
+        }
+        let found = decide(&wanted(Some("127.1"), Some("99999"), 0, 0, 0, 0)).expect("addresses");
+        let port = 99_999u32 as u16;
+        assert_eq!(found.len(), 3);
+        assert!(found.iter().all(|f| f.1 == SocketAddr::from(([127, 0, 0, 1], port))));
+        let mapped = wanted(Some("10.0.0.1"), None, libc::AF_INET6, 1, 0, libc::AI_V4MAPPED);
+        let found = decide(&mapped).expect("an address");
+        assert_eq!(found[0].1, "[::ffff:10.0.0.1]:0".parse().expect("an address"));
+    }
+}

@@ -193,8 +193,10 @@ fn accept_with(fd: c_int, a: *mut sockaddr, len: *mut socklen_t, flags: c_int) -
             Step::Done(Err(e)) => Step::Done(Err(e)),
             Step::Done(Ok(new)) => {
                 if !a.is_null() {
-                    // A peer that is gone already has no name any more; Linux leaves the caller's buffer empty.
-                    let peer = k.socket_peer(new).unwrap_or(Address::Unspecified);
+                    let peer = match k.socket_came_from(new) {
+                        Ok(peer) => peer,
+                        Err(e) => return Step::Done(Err(e)),
+                    };
                     // SAFETY: the caller passes a writable length and as many writable bytes.
                     unsafe { address::give(&peer, a, len) };
                 }

@@ -91,3 +91,38 @@ impl Buffer {
         self.bytes.clear();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A buffer whose bytes wrap around the end of its memory.
+    fn wrapped() -> Buffer {
+        let mut b = Buffer::new(8);
+        b.push(b"....");
+        b.bytes.shrink_to_fit();
+        b.push(&[b'.'; 4]);
+        b.consume(6);
+        assert_eq!(b.push(b"abcdefgh"), 6);
+        b.consume(2);
+        b
+    }
+
+    #[test]
+    fn bytes_keep_their_order() {
+        let mut b = wrapped();
+        assert_eq!((b.len(), b.room()), (6, 2));
+        let mut out = [0; 4];
+        b.copy_at(1, &mut out);
+        assert_eq!(&out, b"bcde");
+        let mut other = Buffer::new(100);
+        other.push(b">");
+        other.append_from(&b, 2, 3);
+        let mut all = [0; 9];
+        assert_eq!(other.pop(&mut all), 4);
+        assert_eq!(&all[..4], b">cde");
+        assert_eq!(b.pop(&mut all), 6);
+        assert_eq!(&all[..6], b"abcdef");
+        assert!(b.is_empty());
+    }
+}

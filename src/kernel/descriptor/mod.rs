@@ -171,6 +171,14 @@ impl Objects {
     }
 }
 
+#[cfg(test)]
+impl Objects {
+    /// Two names that differ, for tests of what only compares names.
+    pub(crate) fn names() -> [ObjectId; 2] {
+        [0, 1].map(|index| ObjectId { index, generation: 0 })
+    }
+}
+
 impl Kernel {
     /// A new object on the running thread's host, named by no descriptor yet; it has one reference, the caller's.
     pub(crate) fn new_object(&mut self, kind: Kind, nonblocking: bool) -> ObjectId {

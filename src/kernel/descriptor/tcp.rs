@@ -424,6 +424,14 @@ impl Kernel {
         Ok(shown(family, flow.ends[1 - side].address))
     }
 
+    /// Who connected, told even if that connection is over already: accept(2) reports it.
+    pub(crate) fn tcp_came_from(&mut self, id: ObjectId) -> Result<SocketAddr> {
+        let t = self.tcp(id)?;
+        let (family, end) = (t.family, t.end());
+        let (flow, side) = end.ok_or(Errno::ENOTCONN)?;
+        Ok(shown(family, self.flow(flow)?.ends[1 - side].address))
+    }
+
     /// `SO_ERROR`: takes the pending error.
     pub(crate) fn tcp_take_error(&mut self, id: ObjectId) -> Option<Errno> {
         let Ok(t) = self.tcp(id) else {

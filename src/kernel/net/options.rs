@@ -224,6 +224,10 @@ impl Options {
         name: c_int,
         value: &[u8],
     ) -> Result<()> {
+        if level == libc::IPPROTO_UDP && family != Family::Unix && style == Style::Datagram {
+            // Without segmentation offload there is nothing to set.
+            int(value)?;
+        }
         applies(family, style, level, false)?;
         if level == libc::SOL_SOCKET
             && matches!(
@@ -261,15 +265,26 @@ impl Options {
             }
             return Ok(());
         }
-        // IP options may be single bytes.
+        // Of IP options Linux takes a single byte if there are no four.
         let n = match (level, value) {
-            (libc::IPPROTO_IP, [b]) => i32::from(*b),
+            (libc::IPPROTO_IP, []) => 0,
+            (libc::IPPROTO_IP, [b] | [b, _] | [b, _, _]) => i32::from(*b),
             _ => int(value)?,
         };
         self.set_number(family, style, level, name, n)
     }
 
     fn set_number(&mut self, family: Family, style: Style, level: c_int, name: c_int, n: i32) -> Result<()> {
+        if style == Style::Stream {
+            // Multicast is for datagrams.
+            match (level, name) {
+                (libc::IPPROTO_IP, libc::IP_MULTICAST_TTL | libc::IP_MULTICAST_IF) => return Err(Errno::EINVAL),
+                (libc::IPPROTO_IPV6, libc::IPV6_MULTICAST_HOPS | libc::IPV6_MULTICAST_IF) => {
+                    return Err(Errno::ENOPROTOOPT);
+                }
+                _ => {}
+            }
+        }
         if self.set_switch(level, name, n != 0) {
             return Ok(());
         }
@@ -286,6 +301,8 @@ impl Options {
                 self.numbers[at] = if tcp { n.min(LOW_WATER_MAX) } else { n };
             } else if (least..=greatest).contains(&n) {
                 self.numbers[at] = n;
+            } else if (level, name) == (libc::SOL_SOCKET, libc::SO_PRIORITY) {
+                return Err(Errno::EPERM);
             } else {
                 return Err(Errno::EINVAL);
             }

@@ -223,3 +223,70 @@ impl Ports {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::descriptor::Objects;
+
+    fn bound(ip: &str, object: ObjectId) -> Bound {
+        Bound {
+            object,
+            ip: ip.parse().expect("an address"),
+            v6only: false,
+            reuse_addr: false,
+            reuse_port: false,
+            listening: false,
+            peer: None,
+        }
+    }
+
+    fn address(a: &str) -> SocketAddr {
+        a.parse().expect("an address")
+    }
+
+    #[test]
+    fn wildcards_overlap_with_everything_of_their_family() {
+        let [a, b] = Objects::names();
+        let mut ports = Ports::default();
+        assert_eq!(ports.bind(0, 80, bound("::", a), true, 0), Ok(()));
+        assert_eq!(ports.bind(0, 80, bound("127.0.0.1", b), true, 0), Err(Errno::EADDRINUSE));
+        // Another host has ports of its own.
+        assert_eq!(ports.bind(1, 80, bound("127.0.0.1", b), true, 0), Ok(()));
+        ports.release(0, 80, a);
+        let only = Bound {
+            v6only: true,
+            ..bound("::", a)
+        };
+        assert_eq!(ports.bind(0, 80, only, true, 0), Ok(()));
+        assert_eq!(ports.bind(0, 80, bound("127.0.0.1", b), true, 0), Ok(()));
+        let [client, server] = [address("127.0.0.1:5"), address("127.0.0.1:80")];
+        assert_eq!(ports.find(0, server, client, false, |_| 0), Some(b));
+        assert_eq!(ports.find(0, address("[::1]:80"), client, false, |_| 0), Some(a));
+        assert_eq!(ports.find(0, server, client, true, |_| 0), None);
+    }
+
+    #[test]
+    fn a_port_lingers_after_its_connections() {
+        let [a, _] = Objects::names();
+        let mut ports = Ports::default();
+        ports.hold_flow(0, 80, false);
+        assert_eq!(ports.bind(0, 80, bound("0.0.0.0", a), true, 0), Err(Errno::EADDRINUSE));
+        ports.drop_flow(0, 80, 60);
+        assert_eq!(ports.bind(0, 80, bound("0.0.0.0", a), true, 59), Err(Errno::EADDRINUSE));
+        assert_eq!(ports.bind(0, 80, bound("0.0.0.0", a), true, 60), Ok(()));
+    }
+
+    #[test]
+    fn ephemeral_ports_run_out() {
+        let [a, _] = Objects::names();
+        let mut ports = Ports::default();
+        let count = EPHEMERAL.end - EPHEMERAL.start;
+        let mut seen = std::collections::BTreeSet::new();
+        for _ in 0..count {
+            let port = ports.bind_any(0, bound("0.0.0.0", a), 0, |n| n - 1).expect("a port");
+            assert!(EPHEMERAL.contains(&port) && seen.insert(port));
+        }
+        assert_eq!(ports.bind_any(0, bound("0.0.0.0", a), 0, |_| 0), Err(Errno::EADDRINUSE));
+    }
+}

@@ -180,6 +180,15 @@ impl Kernel {
         }
     }
 
+    /// Who connected, for accept(2).
+    pub(crate) fn socket_came_from(&mut self, id: ObjectId) -> Result<Address> {
+        match self.objects.get(id) {
+            Some(Kind::Tcp(_)) => self.tcp_came_from(id).map(Address::Inet),
+            Some(Kind::Unix(u)) => Ok(Address::Unix(u.peer_name.clone())),
+            _ => Err(Errno::EBADF),
+        }
+    }
+
     /// Receives from a socket without asking where from. `EAGAIN` while nothing is there.
     #[inline]
     pub(crate) fn socket_recv(&mut self, id: ObjectId, out: &mut [u8], peek: bool) -> Result<usize> {
