@@ -9,6 +9,7 @@ mod file;
 mod futex;
 pub(crate) mod heap;
 mod number;
+mod open;
 mod poll;
 mod process;
 mod pthread;

@@ -183,6 +183,7 @@ unsafe extern "C" fn gethostbyname2_r(
         Ok(Some(name)) => Some((name, find(name, family))),
         _ => None,
     };
+    // SAFETY: as above.
     unsafe { reentrant(found, out, room, len, result, error) }
 }
 

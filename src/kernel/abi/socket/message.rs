@@ -88,6 +88,7 @@ unsafe fn send_one(name: &'static str, fd: c_int, m: *const msghdr, flags: c_int
     let to = if m.msg_name.is_null() || m.msg_namelen == 0 {
         None
     } else {
+        // SAFETY: as above.
         Some(unsafe { address::decode(m.msg_name.cast(), m.msg_namelen) }?)
     };
     if rights.iter().any(|fd| (0..FIRST).contains(fd)) {

@@ -1,0 +1,140 @@
+//! What the rest of the crate may ask of the running simulation: `sim`, `run` and `choice` come in here, `abi` does not but
+//! for the sink. Every function says what it does outside a simulation.
+
+use super::slot;
+use super::{ME, INSIDE, Inside, end_run, machine, simulated, spawn, with_kernel};
+use crate::kernel::abi::raw;
+use crate::kernel::outcome::HostInfo;
+use crate::kernel::sched::thread_name;
+use crate::kernel::{Domain, End};
+use std::ffi::c_void;
+use std::sync::atomic::Ordering;
+
+/// Whether the caller runs inside a simulation.
+pub fn in_simulation() -> bool {
+    ME.get() != 0
+}
+
+/// Whether the kernel, or the harness on its behalf, is running: a panic now is a bug of squall's own.
+pub fn in_kernel() -> bool {
+    INSIDE.load(Ordering::Relaxed)
+}
+
+/// Virtual nanoseconds since the start of the run; `None` outside a simulation.
+pub fn now() -> Option<u64> {
+    simulated().then(|| with_kernel(|k| k.now))
+}
+
+/// A number in `0..n` from the run's choices; `None` outside a simulation.
+pub fn draw(domain: Domain, n: u64) -> Option<u64> {
+    simulated().then(|| {
+        with_kernel(|k| {
+            let v = k.oracle.below(domain, n.max(1));
+            k.trace.fold(v);
+            v
+        })
+    })
+}
+
+/// Adds a host to the running world. `None` if the name is taken.
+///
+/// # Panics
+/// Outside a simulation.
+pub fn add_host(name: &str) -> Option<HostInfo> {
+    assert!(simulated(), "hosts can be added only inside a simulation");
+    with_kernel(|k| k.add_host(name)).map(host_info)
+}
+
+/// The host of this name, added if need be, for a program to be started on it. `None` if it has one.
+///
+/// # Panics
+/// Outside a simulation.
+pub fn claim_host(name: &str) -> Option<HostInfo> {
+    assert!(
+        simulated(),
+        "programs can be started on hosts only inside a simulation"
+    );
+    with_kernel(|k| k.claim_host(name)).map(host_info)
+}
+
+/// Every host of the running world, in the order of their numbers; none outside a simulation.
+pub fn hosts() -> Vec<HostInfo> {
+    if !simulated() {
+        return Vec::new();
+    }
+    let n = with_kernel(|k| k.hosts.len());
+    (0..n as u16).map(host_info).collect()
+}
+
+fn host_info(id: u16) -> HostInfo {
+    with_kernel(|k| {
+        let h = &k.hosts[usize::from(id)];
+        HostInfo {
+            id,
+            name: h.name.clone(),
+            v4: h.v4,
+            v6: h.v6,
+        }
+    })
+}
+
+/// Starts a detached thread on a host.
+///
+/// # Panics
+/// Outside a simulation.
+pub fn spawn_on(host: u16, name: &str, body: Box<dyn FnOnce() + Send>) {
+    extern "C" fn start(body: *mut c_void) -> *mut c_void {
+        // SAFETY: the pointer is the one that was leaked for this thread below, and it is used once.
+        let body = unsafe { Box::from_raw(body.cast::<Box<dyn FnOnce() + Send>>()) };
+        body();
+        std::ptr::null_mut()
+    }
+    assert!(simulated(), "threads of hosts can be started only inside a simulation");
+    let arg = Box::into_raw(Box::new(body)).cast();
+    let name = thread_name(name);
+    let (id, _) = spawn(Some(host), name, slot::STACK, start, arg);
+    with_kernel(|k| k.sched.threads[id as usize].detached = true);
+}
+
+/// Sets the range of travel times from one host to another, both ends included, in nanoseconds.
+///
+/// # Panics
+/// Outside a simulation.
+pub fn link_latency(from: u16, to: u16, least: u64, most: u64) {
+    assert!(simulated(), "links exist only inside a simulation");
+    with_kernel(|k| k.link_latency(from, to, least, most));
+}
+
+/// Cuts or repairs the link from one host to another. What is on its way still arrives.
+///
+/// # Panics
+/// Outside a simulation.
+pub fn link_down(from: u16, to: u16, down: bool) {
+    assert!(simulated(), "links exist only inside a simulation");
+    with_kernel(|k| k.link_down(from, to, down));
+}
+
+/// Ends the run because the running thread's host failed.
+///
+/// # Panics
+/// Outside a simulation.
+pub fn fail_host(message: String) -> ! {
+    assert!(simulated(), "a host can fail only inside a simulation");
+    let host = with_kernel(|k| k.host().name.clone());
+    end_run(End::HostFailed { host, message })
+}
+
+/// Receives bytes that a simulated thread writes to descriptor 1 or 2; returns whether they were taken.
+pub(crate) fn sink(fd: i32, bytes: &[u8]) -> bool {
+    let _inside = Inside::enter();
+    match &mut machine().sink {
+        Some(sink) => {
+            sink(fd, bytes);
+            true
+        }
+        None => {
+            raw::write_all(fd, bytes);
+            true
+        }
+    }
+}
