@@ -370,7 +370,7 @@ impl Kernel {
             return;
         };
         if let Ok(u) = self.udp(id)
-            && u.peer == Some(to)
+            && u.peer.is_some_and(|p| p == to || (p.port() == 0 && p.ip() == to.ip()))
         {
             u.error = Some(Errno::ECONNREFUSED);
             self.notify(id, bits::ERR | bits::IN | bits::OUT);
