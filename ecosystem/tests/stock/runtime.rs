@@ -401,13 +401,6 @@ async fn starting_a_process_is_refused() {
 }
 
 #[squall::test]
-async fn starting_a_process_is_refused() {
-    let started = tokio::process::Command::new("true").status().await;
-    // Not simulated: a clear errno for the program, and a line in the report for whoever runs the test.
-    assert_eq!(started.unwrap_err().raw_os_error(), Some(nix::libc::ENOSYS));
-}
-
-#[squall::test]
 async fn blocking_pool_runs_std_code() {
     let total = Arc::new((Mutex::new(0u32), std::sync::Condvar::new()));
     let watch = Stopwatch::start();
