@@ -57,7 +57,7 @@ impl Kernel {
         }
         let host = self.objects.host(id).ok_or(Errno::EBADF)?;
         let t = self.tcp(id)?;
-        if t.end().is_some() {
+        if t.state != State::Idle || t.ended {
             return Err(Errno::EINVAL);
         }
         let (family, home, fixed, chosen) = (t.family, t.home(), t.fixed, t.chosen);

@@ -14,6 +14,7 @@ pub(crate) mod eventfd;
 pub(crate) mod listener;
 pub(crate) mod pipe;
 pub(crate) mod tcp;
+mod tcp_facts;
 pub(crate) mod timerfd;
 pub(crate) mod udp;
 pub(crate) mod unix;

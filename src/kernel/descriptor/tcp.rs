@@ -2,7 +2,7 @@
 //! move in [`flow`](crate::kernel::net::flow). Called by `net/socket.rs`, which dispatches over the kinds of sockets.
 
 use super::{Kind, ObjectId, bits};
-use crate::kernel::net::address::{Address, Family, Style, any, canonical, destination, shown};
+use crate::kernel::net::address::{Address, Family, Style, any, canonical, destination};
 use crate::kernel::net::flow::{CLIENT, FlowId, Owner, Phase};
 use crate::kernel::net::options::Options;
 use crate::kernel::net::ports::Bound;
@@ -52,9 +52,11 @@ pub(crate) struct Tcp {
     /// `bind` named the port.
     pub(super) chosen: bool,
     pub(super) hold: Hold,
-    /// It was bound anew after its connection was over.
+    /// Its connection is over, and with it went its port: what it is bound to now is new.
     pub(super) rebound: bool,
     pub(super) state: State,
+    /// It was shut down after a failed attempt, and connects to nothing any more.
+    pub(super) ended: bool,
     /// `shutdown` was called before it was connected: that fails, but is remembered.
     pub(super) deaf: bool,
     pub(super) mute: bool,
@@ -72,6 +74,7 @@ impl Tcp {
             hold: Hold::Nothing,
             rebound: false,
             state: State::Idle,
+            ended: false,
             deaf: false,
             mute: false,
             error: None,
@@ -188,7 +191,7 @@ impl Kernel {
         t.fixed = !address.ip().is_unspecified();
         t.options.v6only |= t.fixed && address.is_ipv6();
         t.chosen = address.port() != 0;
-        t.rebound = end.is_some();
+        t.rebound |= end.is_some();
         Ok(())
     }
 
@@ -198,6 +201,9 @@ impl Kernel {
         let host = self.objects.host(id).ok_or(Errno::EBADF)?;
         if matches!(self.objects.get(id), Some(Kind::Listener(_))) {
             return Err(Errno::EISCONN);
+        }
+        if self.tcp(id)?.ended {
+            return Err(Errno::EINVAL);
         }
         match self.tcp(id)?.state {
             State::Idle => {}
@@ -295,7 +301,8 @@ impl Kernel {
         let host = self.objects.host(id).ok_or(Errno::EBADF)?;
         let t = self.tcp(id)?;
         t.state = State::Idle;
-        t.rebound = false;
+        let stays = t.chosen || std::mem::take(&mut t.rebound);
+        t.ended = false;
         t.deaf = false;
         t.mute = false;
         let Some(local) = t.local else {
@@ -304,14 +311,14 @@ impl Kernel {
         if !t.fixed {
             t.local = Some(SocketAddr::new(any(t.family), local.port()));
         }
-        if !t.chosen {
+        if !stays {
             let hold = std::mem::replace(&mut t.hold, Hold::Nothing);
             self.tcp_release(host, id, local.port(), hold, 0);
         }
         Ok(())
     }
 
-    fn tcp_release(&mut self, host: u16, id: ObjectId, port: u16, hold: Hold, busy_until: u64) {
+    pub(super) fn tcp_release(&mut self, host: u16, id: ObjectId, port: u16, hold: Hold, busy_until: u64) {
         match hold {
             Hold::Nothing => {}
             Hold::Port => self.net.tcp.release(host, port, id),
@@ -357,6 +364,7 @@ impl Kernel {
         }
         let t = self.tcp(id)?;
         let Some((flow, side)) = t.end() else {
+            t.ended |= t.state == State::Failed;
             t.deaf |= read;
             t.mute |= write;
             self.notify(id, CHANGED);
@@ -364,6 +372,8 @@ impl Kernel {
         };
         let end = &mut self.flow(flow)?.ends[side];
         if end.closed() {
+            let t = self.tcp(id)?;
+            t.ended |= matches!(t.state, State::Joined { announced: false, .. });
             self.notify(id, CHANGED);
             return Err(Errno::ENOTCONN);
         }
@@ -394,89 +404,6 @@ impl Kernel {
             (None, State::Failed) => Ok(0),
             (None, _) if t.deaf => Ok(0),
             (None, _) => Err(Errno::ENOTCONN),
-        }
-    }
-
-    /// getsockname(2).
-    pub(crate) fn tcp_name(&self, id: ObjectId) -> Result<SocketAddr> {
-        match self.objects.get(id) {
-            Some(Kind::Listener(l)) => Ok(shown(l.family, l.local)),
-            Some(Kind::Tcp(t)) => {
-                let local = t.local.unwrap_or(SocketAddr::new(any(t.family), 0));
-                Ok(shown(t.family, local))
-            }
-            _ => Err(Errno::EBADF),
-        }
-    }
-
-    /// getpeername(2). `ENOTCONN` before and after the connection.
-    pub(crate) fn tcp_peer(&mut self, id: ObjectId) -> Result<SocketAddr> {
-        if matches!(self.objects.get(id), Some(Kind::Listener(_))) {
-            return Err(Errno::ENOTCONN);
-        }
-        let t = self.tcp(id)?;
-        let (family, end) = (t.family, t.end());
-        let (flow, side) = end.ok_or(Errno::ENOTCONN)?;
-        let flow = self.flow(flow)?;
-        if flow.ends[side].closed() || flow.ends[side].phase != Phase::Open {
-            return Err(Errno::ENOTCONN);
-        }
-        Ok(shown(family, flow.ends[1 - side].address))
-    }
-
-    /// Who connected, told even if that connection is over already: accept(2) reports it.
-    pub(crate) fn tcp_came_from(&mut self, id: ObjectId) -> Result<SocketAddr> {
-        let t = self.tcp(id)?;
-        let (family, end) = (t.family, t.end());
-        let (flow, side) = end.ok_or(Errno::ENOTCONN)?;
-        Ok(shown(family, self.flow(flow)?.ends[1 - side].address))
-    }
-
-    /// `SO_ERROR`: takes the pending error.
-    pub(crate) fn tcp_take_error(&mut self, id: ObjectId) -> Option<Errno> {
-        let Ok(t) = self.tcp(id) else {
-            return None;
-        };
-        let State::Joined { flow, side, announced } = t.state else {
-            return t.error.take();
-        };
-        let end = &mut self.flow(flow).ok()?.ends[side];
-        let error = end.error.take();
-        if !announced && error.is_some() && end.phase == Phase::Dead {
-            // A failed attempt that only SO_ERROR told of.
-            end.owner = Owner::Nobody;
-            self.flow_collect(flow);
-            self.tcp(id).ok()?.state = State::Failed;
-        }
-        error
-    }
-
-    /// The options of the socket changed: buffers of a connection follow, and so does its hold on the port.
-    pub(crate) fn tcp_options_changed(&mut self, id: ObjectId) {
-        let host = self.objects.host(id).unwrap_or(0);
-        let Ok(t) = self.tcp(id) else {
-            return;
-        };
-        let (end, local) = (t.end(), t.local.filter(|_| t.hold == Hold::Port));
-        let (receive, send) = (t.options.receive_buffer as usize, t.options.send_capacity());
-        let (reuse_addr, reuse_port) = (t.options.reuse_addr, t.options.reuse_port);
-        let (low_water, patience) = (t.options.low_water(), t.options.patience());
-        if let Some((flow, side)) = end
-            && let Ok(f) = self.flow(flow)
-        {
-            f.ends[side].receive_capacity = receive;
-            f.ends[side].send_capacity = send;
-            f.ends[side].low_water = low_water;
-            let before = std::mem::replace(&mut f.ends[side].patience, patience);
-            if before.keep_alive != patience.keep_alive {
-                self.keep_alive_start(flow, side);
-            }
-        }
-        if let Some(local) = local
-            && let Some(bound) = self.net.tcp.bound_mut(host, local.port(), id)
-        {
-            bound.reuse_addr = reuse_addr;
-            bound.reuse_port = reuse_port;
         }
     }
 
