@@ -143,7 +143,7 @@ extern "C" fn birth(slot: *mut c_void) -> *mut c_void {
             s.born.store(1, Ordering::Release);
             raw::futex_wake(&s.born);
             s.baton.wait();
-            super::run_os_thread(slot);
+            super::life::run_os_thread(slot);
             return std::ptr::null_mut();
         }
         s.top = (&raw const here as usize - 4096) & !63;
@@ -250,7 +250,7 @@ impl Slot {
             let me = (&raw mut *self).cast();
             // SAFETY: the stack below `top` belongs to nobody: the kernel thread has left it, and the slot's last
             // simulated thread is over or abandoned. The control block is the slot's own. `run_context` never returns.
-            self.context = unsafe { Context::new(self.top, self.handle, super::run_context, me) };
+            self.context = unsafe { Context::new(self.top, self.handle, super::life::run_context, me) };
         }
     }
 
