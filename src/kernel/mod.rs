@@ -35,9 +35,9 @@ on_supported_platforms! {
     mod trace;
     mod world;
 
-    pub use abi::touch;
+    pub use abi::{preload, touch};
     pub use thread::{
-        add_host, claim_host, draw, fail_host, fault, hosts, image, in_kernel, in_simulation, link_down, link_latency, now, prewarm, simulate, spawn_on, trap,
+        add_host, claim_host, draw, exit, fail_host, fault, hosts, image, in_kernel, in_simulation, link_down, link_latency, now, prewarm, simulate, spawn_on, trap,
     };
     pub(crate) use world::{Cost, Kernel, Step};
 }

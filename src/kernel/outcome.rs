@@ -20,6 +20,8 @@ pub struct Config {
     pub livelock_after: u64,
     /// Simulated descriptors that a host may have open. Default 1024.
     pub descriptors: u32,
+    /// Bytes of stack of the first thread, at least. Default: what std gives the threads that it starts, 2 MiB.
+    pub stack: usize,
     /// One OS thread for each simulated thread instead of contexts. Default: only where contexts are not possible.
     pub os_threads: bool,
     /// Record the text of every event.
@@ -42,6 +44,7 @@ impl Default for Config {
             max_steps: 50_000_000,
             livelock_after: 5_000_000,
             descriptors: 1024,
+            stack: 0,
             os_threads: false,
             trace: false,
             backtrace_at: None,

@@ -222,6 +222,7 @@ impl Child {
             max_steps: settings.max_steps,
             descriptors: settings.descriptors,
             os_threads: settings.os_threads,
+            stack: super::program::stack(settings),
             trace: explain.is_some_and(|explain| explain.trace),
             backtrace_at: explain.and_then(|explain| explain.backtrace_at),
             backtraces: explain.is_some(),
@@ -246,6 +247,9 @@ impl Child {
     }
 
     fn held(&self, outcome: &Outcome) -> bool {
+        if self.with.settings.program {
+            return outcome.end == End::Exited(0);
+        }
         matches!(outcome.end, End::Returned) && self.with.scribe.passed()
     }
 
@@ -254,7 +258,10 @@ impl Child {
             .choices
             .as_ref()
             .expect("squall bug: a report within a run");
-        let (end, panics, notes) = self.with.scribe.close();
+        let (end, mut panics, notes) = self.with.scribe.close();
+        if self.with.settings.program {
+            panics = super::program::panics(&self.with.black_box.output().text());
+        }
         let verdict = self.verdict(&outcome, end, &panics);
         // Events are many, and their text is of use only where it was asked for.
         let trace = outcome.trace.filter(|_| explained);
@@ -301,7 +308,11 @@ impl Child {
                 message: "the first thread of the run ended without returning from the test's body"
                     .to_owned(),
             },
-            (End::Exited(code), _) => Verdict::Exited { code: *code },
+            (End::Exited(0), _) if settings.program => return Verdict::Passed,
+            (End::Exited(code), _) => match panics.first().filter(|_| settings.program) {
+                Some(panic) => Verdict::Panicked(panic.clone()),
+                None => Verdict::Exited { code: *code },
+            },
             (End::Aborted { backtrace }, _) => match self.failed_allocation() {
                 Some(message) => Verdict::OutOfMemory {
                     message,

@@ -41,7 +41,8 @@ pub(crate) fn tell(test: &str, result: &Result<Summary, Failure>) {
     }
 }
 
-fn gravity(failure: &Failure) -> &'static str {
+/// What a failure weighs, in a word.
+pub(super) fn gravity(failure: &Failure) -> &'static str {
     let ours = ["nondeterministic", "state between runs", "refused "];
     match failure {
         Failure { seed: None, .. } => "unusable",

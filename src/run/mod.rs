@@ -5,7 +5,7 @@
 //! through the kernel and leaves its findings in the black box and the report file.
 //!
 //! The way in is `entry`. `coordinator`, `judge`, `verify`, `differ`, `exhaust`, `saved`, `slot`, `batches`, `render`, `frames` belong to
-//! the first, `zygote` to the second, `child`, `start`, `scribe` to the third; the rest is shared. Only the zygote forks: other threads of libtest's process hold locks.
+//! the first, `zygote` to the second, `child`, `start`, `scribe` to the third; the rest is shared; `program` leads a preloaded program there. Only the zygote forks: other threads of libtest's process hold locks.
 
 #![cfg_attr(
     not(all(
@@ -46,6 +46,7 @@ on_supported_platforms! {
     mod exhaust;
     mod frames;
     mod judge;
+    mod program;
     mod protocol;
     mod render;
     mod saved;
@@ -74,6 +75,9 @@ pub mod private {
     pub use tokio;
 
     use super::{Origin, Returned, Settings};
+
+    #[cfg(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu", not(squall_portable)))]
+    pub use super::program::enter as enter_program;
 
     /// Runs the test that the attribute stands on.
     pub fn test(

@@ -35,6 +35,8 @@ pub(crate) enum Entry {
     Libtest,
     /// `main` calls it.
     Main,
+    /// It is the program, which was started as it is to be started again.
+    Program,
 }
 
 /// A test and the program that it is in.
@@ -49,9 +51,31 @@ pub(crate) struct Origin {
     ignored: bool,
     debug: bool,
     entry: Entry,
+    /// For a program: the command that runs it again.
+    again: String,
 }
 
 impl Origin {
+    /// A whole program.
+    pub(crate) fn of_program(
+        test: String,
+        package: String,
+        target: String,
+        manifest_dir: Option<PathBuf>,
+        again: String,
+    ) -> Self {
+        Origin {
+            test,
+            package,
+            target,
+            manifest_dir: manifest_dir.unwrap_or_default(),
+            ignored: false,
+            debug: false,
+            entry: Entry::Program,
+            again,
+        }
+    }
+
     /// The test that the attribute stands on.
     pub(crate) fn of(site: &Site) -> Self {
         let path = site.module.split_once("::").map(|(_, inner)| inner);
@@ -74,6 +98,7 @@ impl Origin {
             ignored: site.ignored,
             debug: site.debug,
             entry: Entry::Libtest,
+            again: String::new(),
         }
     }
 
@@ -102,6 +127,7 @@ impl Origin {
             ignored: false,
             debug: cfg!(debug_assertions),
             entry,
+            again: String::new(),
         })
     }
 
@@ -131,7 +157,7 @@ impl Origin {
     /// The arguments that bring the program to this test, and to nothing else.
     pub(crate) fn arguments(&self) -> Vec<OsString> {
         match self.entry {
-            Entry::Main => std::env::args_os().skip(1).collect(),
+            Entry::Main | Entry::Program => std::env::args_os().skip(1).collect(),
             Entry::Libtest => [
                 &self.test,
                 "--exact",
@@ -147,6 +173,9 @@ impl Origin {
 
     /// The command that runs this test alone, after these variables.
     pub(crate) fn command(&self, variables: &str) -> String {
+        if self.entry == Entry::Program {
+            return format!("{variables} {}", self.again);
+        }
         if self.entry == Entry::Main {
             let words = std::env::args()
                 .map(|word| quoted(&word))

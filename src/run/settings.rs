@@ -145,6 +145,8 @@ pub(crate) struct Resolved {
     pub(crate) flavor: Option<Flavor>,
     pub(crate) os_threads: bool,
     pub(crate) digests: bool,
+    /// The test is a whole program: its exit status is the verdict.
+    pub(crate) program: bool,
     /// Where failing logs are kept; `None` for nowhere.
     pub(crate) failures: Option<PathBuf>,
     /// Whether the strategy comes from the environment, so that a replay needs it there again.
@@ -208,6 +210,7 @@ impl Resolved {
             flavor: settings.flavor,
             os_threads: env.os_threads,
             digests: env.digests,
+            program: false,
             failures: match &env.failures {
                 Some(place) => place.clone(),
                 None => settings

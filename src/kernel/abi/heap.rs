@@ -113,6 +113,12 @@ std::arch::global_asm!(
     usable = sym usable,
 );
 
+/// What the symbols lead to, for a preloaded library: a symbol that assembly defines is not visible outside of it, so the
+/// package `preload/` defines them in its own way. The last argument is the caller's return address.
+pub mod preload {
+    pub use super::{calloc, free, malloc, memalign, posix_memalign, realloc, usable};
+}
+
 /// Finds out where the program's code is. Until then everything comes from libc's heap.
 pub(crate) fn prepare() {
     if PROGRAM[1].load(Ordering::Relaxed) == 0 {
@@ -271,7 +277,9 @@ fn usable_size(block: *mut c_void) -> usize {
     unsafe { (*((block as usize - HEADER) as *const Header)).usable }
 }
 
-unsafe extern "C" fn malloc(size: usize, caller: usize) -> *mut c_void {
+/// # Safety
+/// As the function of libc.
+pub unsafe extern "C" fn malloc(size: usize, caller: usize) -> *mut c_void {
     if is_program(caller) {
         return heap().allocate(size, UNIT, false);
     }
@@ -279,7 +287,9 @@ unsafe extern "C" fn malloc(size: usize, caller: usize) -> *mut c_void {
     unsafe { __libc_malloc(size) }
 }
 
-unsafe extern "C" fn calloc(count: usize, size: usize, caller: usize) -> *mut c_void {
+/// # Safety
+/// As the function of libc.
+pub unsafe extern "C" fn calloc(count: usize, size: usize, caller: usize) -> *mut c_void {
     if is_program(caller) {
         return match count.checked_mul(size) {
             Some(size) => heap().allocate(size, UNIT, true),
@@ -290,7 +300,9 @@ unsafe extern "C" fn calloc(count: usize, size: usize, caller: usize) -> *mut c_
     unsafe { __libc_calloc(count, size) }
 }
 
-unsafe extern "C" fn realloc(block: *mut c_void, size: usize, caller: usize) -> *mut c_void {
+/// # Safety
+/// As the function of libc.
+pub unsafe extern "C" fn realloc(block: *mut c_void, size: usize, caller: usize) -> *mut c_void {
     if !is_ours(block) {
         if block.is_null() {
             // SAFETY: malloc has no precondition.
@@ -319,7 +331,9 @@ unsafe extern "C" fn realloc(block: *mut c_void, size: usize, caller: usize) -> 
     }
 }
 
-unsafe extern "C" fn memalign(alignment: usize, size: usize, caller: usize) -> *mut c_void {
+/// # Safety
+/// As the function of libc.
+pub unsafe extern "C" fn memalign(alignment: usize, size: usize, caller: usize) -> *mut c_void {
     if !is_program(caller) {
         // SAFETY: memalign has no precondition.
         return unsafe { __libc_memalign(alignment, size) };
@@ -331,7 +345,9 @@ unsafe extern "C" fn memalign(alignment: usize, size: usize, caller: usize) -> *
     heap().allocate(size, alignment, false)
 }
 
-unsafe extern "C" fn posix_memalign(out: *mut *mut c_void, alignment: usize, size: usize, caller: usize) -> c_int {
+/// # Safety
+/// As the function of libc.
+pub unsafe extern "C" fn posix_memalign(out: *mut *mut c_void, alignment: usize, size: usize, caller: usize) -> c_int {
     if !alignment.is_power_of_two() || !alignment.is_multiple_of(size_of::<usize>()) {
         return libc::EINVAL;
     }
@@ -348,7 +364,9 @@ unsafe extern "C" fn posix_memalign(out: *mut *mut c_void, alignment: usize, siz
     0
 }
 
-unsafe extern "C" fn free(block: *mut c_void, _: usize) {
+/// # Safety
+/// As the function of libc.
+pub unsafe extern "C" fn free(block: *mut c_void, _: usize) {
     if !is_ours(block) {
         // SAFETY: the block is libc's or null, by the caller's contract.
         return unsafe { __libc_free(block) };
@@ -359,7 +377,9 @@ unsafe extern "C" fn free(block: *mut c_void, _: usize) {
     }
 }
 
-unsafe extern "C" fn usable(block: *mut c_void, _: usize) -> usize {
+/// # Safety
+/// As the function of libc.
+pub unsafe extern "C" fn usable(block: *mut c_void, _: usize) -> usize {
     if is_ours(block) {
         return usable_size(block);
     }

@@ -11,6 +11,7 @@ pub(crate) mod heap;
 mod number;
 mod open;
 mod poll;
+pub mod preload;
 mod process;
 mod pthread;
 mod pthread_sync;

@@ -124,6 +124,15 @@ pub fn fail_host(message: String) -> ! {
     end_run(End::HostFailed { host, message })
 }
 
+/// Ends the run as `exit(code)` would.
+///
+/// # Panics
+/// Outside a simulation.
+pub fn exit(code: i32) -> ! {
+    assert!(simulated(), "only a simulated program can end so");
+    end_run(End::Exited(code))
+}
+
 /// Receives bytes that a simulated thread writes to descriptor 1 or 2; returns whether they were taken.
 pub(crate) fn sink(fd: i32, bytes: &[u8]) -> bool {
     let _inside = Inside::enter();

@@ -28,7 +28,7 @@ use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 
 pub(crate) use doors::sink;
 pub use doors::{
-    add_host, claim_host, draw, fail_host, hosts, in_kernel, in_simulation, link_down, link_latency, now, spawn_on,
+    add_host, claim_host, draw, exit, fail_host, hosts, in_kernel, in_simulation, link_down, link_latency, now, spawn_on,
 };
 pub(crate) use keys::{key_created, key_deleted};
 pub(crate) use life::finish_thread;
@@ -231,7 +231,9 @@ impl Machine {
             self.slot(index).free = false;
             return index;
         }
-        let slot = Slot::new(self.usual_slots(), stack, self.os_threads);
+        let usual = self.usual_slots();
+        let number = if stack <= slot::STACK { usual } else { self.slots.len() - usual };
+        let slot = Slot::new(number, stack, self.os_threads);
         self.slots.push(slot);
         let index = self.slots.len() - 1;
         self.slot(index).free = false;
@@ -316,6 +318,7 @@ pub(crate) fn end_run(end: End) -> ! {
 
 /// The executable's code, start and end.
 pub(crate) fn program_code() -> (usize, usize) {
-    // A function of this crate lies in it, or in the library that was preloaded into it.
-    trap::code_around(program_code as *const () as usize)
+    // The entry point lies in it, which this crate need not: it may have been preloaded.
+    // SAFETY: getauxval only reads the auxiliary vector.
+    trap::code_around(unsafe { libc::getauxval(libc::AT_ENTRY) } as usize)
 }

@@ -73,7 +73,7 @@ pub fn simulate(
     spawn(
         Some(0),
         thread_name("main"),
-        slot::STACK,
+        config.stack.max(slot::STACK),
         run_body,
         std::ptr::null_mut(),
     );

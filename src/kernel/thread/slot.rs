@@ -17,6 +17,9 @@ pub(super) const STACK: usize = 2 << 20;
 const GUARD: usize = 64 << 10;
 /// Where stacks begin: far from everything that the system places by itself, and from the program's heap.
 const STACKS: usize = 0x1800_0000_0000;
+/// Where those begin that are larger than usual, and how far apart they are.
+const LARGE_STACKS: usize = 0x1c00_0000_0000;
+const LARGE_APART: usize = 1 << 30;
 /// The stack on which a slot's kernel thread waits for ever.
 const PARKING: usize = 16 << 10;
 /// The stack for signal handlers of an OS thread.
@@ -207,13 +210,13 @@ impl Slot {
     /// A new slot with at least `stack` bytes of stack. Must not be called while kernel state is borrowed by a simulated
     /// call that could re-enter: libc's own thread creation allocates and maps memory.
     ///
-    /// `number` counts the slots that there are. Stacks of the usual size lie in the order of the numbers, so that what a
-    /// program keeps on a stack has the same address in each run of a seed.
+    /// `number` counts the slots that there are of the usual size, or of others. Stacks lie in the order of the numbers, so
+    /// that what a program keeps on a stack has the same address in each run of a seed.
     pub(super) fn new(number: usize, stack: usize, os: bool) -> *mut Slot {
         let size = stack.max(STACK).next_multiple_of(4096);
         let base = match size {
             STACK => map_near(STACKS + number * (GUARD + STACK), size + GUARD),
-            _ => map(size + GUARD),
+            _ => map_near(LARGE_STACKS + number * LARGE_APART, size + GUARD),
         };
         // SAFETY: the range is the low part of the mapping just made.
         unsafe { libc::mprotect(base as *mut c_void, GUARD, libc::PROT_NONE) };

@@ -171,6 +171,12 @@ pub(crate) fn forget_variable(name: &str) {
     unsafe { std::env::remove_var(name) };
 }
 
+/// Sets a variable of the environment. The zygote calls this while it has no thread but parked ones.
+pub(crate) fn set_variable(name: &str, value: &str) {
+    // SAFETY: as above.
+    unsafe { std::env::set_var(name, value) };
+}
+
 /// Whether every other thread of the process sleeps, so that none of them holds a lock for long.
 pub(crate) fn others_sleep() -> io::Result<bool> {
     // SAFETY: gettid takes nothing.

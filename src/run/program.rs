@@ -1,0 +1,245 @@
+//! A whole program as a test: this crate was preloaded into a binary that knows nothing of it, and its `main` is the body.
+//!
+//! `cargo squall exec` starts the binary with the preloaded library and the variable [`EXEC`]. That process is the
+//! coordinator; the zygotes that it starts are the same binary with the same library, and the rest is as for any test. Exit
+//! status 0 is what passes. The program's std is another copy than this crate's, so that its panics are read from its output.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::failure::{Failure, Summary};
+use super::origin::Origin;
+use super::scribe::PanicReport;
+use super::settings::{Isolation, Resolved, Settings};
+use super::start::Start;
+use super::{coordinator, env, protocol, unusable, zygote};
+use crate::kernel;
+use crate::kernel::abi::real::process;
+
+/// Set by the command: makes the process the coordinator of its own program's runs, and says how to speak of it.
+const EXEC: &str = "CARGO_SQUALL_EXEC";
+/// The dynamic loader's own variable.
+const PRELOAD: &str = "LD_PRELOAD";
+/// What a first thread gets from the system.
+const STACK: usize = 8 << 20;
+
+/// Exit statuses, as the contract has them.
+const HELD: i32 = 0;
+const FAILED: i32 = 1;
+const USAGE: i32 = 2;
+const TROUBLE: i32 = 3;
+
+/// What the variable says.
+#[derive(Debug, Deserialize)]
+struct Exec {
+    /// The test's name, for messages and logs.
+    test: String,
+    /// The package, for logs.
+    package: String,
+    /// The target, as cargo names it: `lib`, `test NAME`, `bin NAME`.
+    target: String,
+    /// Where the package is; failing logs are kept beside its manifest. Without one they are not kept.
+    manifest_dir: Option<PathBuf>,
+    /// The command that runs this again, without the variables before it.
+    command: String,
+    /// The file that takes the result, as JSON.
+    result: PathBuf,
+    /// What was preloaded besides this library before.
+    preload: Option<String>,
+}
+
+/// What the command learns.
+#[derive(Debug, Serialize)]
+enum Told<'a> {
+    /// Every seed passed.
+    Held { runs: u64 },
+    /// A seed failed, or, without one, nothing could be run.
+    Failed {
+        seed: Option<u64>,
+        signature: &'a str,
+        text: &'a str,
+    },
+}
+
+/// What is asked before a program's `main` runs: the status to end with, if it is not to run as usual.
+pub fn enter() -> Option<i32> {
+    let told = std::env::var(EXEC).ok()?;
+    let exec: Exec = match serde_json::from_str(&told) {
+        Ok(exec) => exec,
+        Err(error) => {
+            eprintln!("squall: {EXEC} is for squall's own use; unset it ({error})");
+            return Some(USAGE);
+        }
+    };
+    let origin = Origin::of_program(
+        exec.test.clone(),
+        exec.package.clone(),
+        exec.target.clone(),
+        exec.manifest_dir.clone(),
+        exec.command.clone(),
+    );
+    let birth = std::env::var(protocol::ZYGOTE).ok();
+    let settings = match settings(&origin, exec.manifest_dir.is_some()) {
+        Ok(settings) => settings,
+        Err(failure) => return Some(tell(&exec, &Err(failure))),
+    };
+    match birth.map(|text| serde_json::from_str::<protocol::Birth>(&text)) {
+        None => {
+            let result = coordinator::run(&origin, &settings, &[]);
+            Some(tell(&exec, &result))
+        }
+        Some(Ok(birth)) => {
+            clear(&exec);
+            zygote::serve(&birth, settings, Box::new(body))
+        }
+        Some(Err(error)) => {
+            eprintln!(
+                "squall: {} is for squall's own use; unset it ({error})",
+                protocol::ZYGOTE
+            );
+            Some(USAGE)
+        }
+    }
+}
+
+fn settings(origin: &Origin, keep: bool) -> Result<Resolved, Failure> {
+    let environment =
+        env::Environment::read().map_err(|error| unusable(&origin.test, error))?;
+    // What libraries besides the executable keep in their statics is not put back between runs.
+    let settings = Settings::new()
+        .isolation(Isolation::Process)
+        .keep_failures(keep);
+    let resolved = Resolved::new(&settings, &environment, origin.failures());
+    let resolved = resolved.map_err(|error| unusable(&origin.test, error))?;
+    Ok(Resolved {
+        program: true,
+        ..resolved
+    })
+}
+
+/// Leaves the program the environment that it would have without squall: what is set for squall may differ from run to run.
+fn clear(exec: &Exec) {
+    process::forget_variable(EXEC);
+    match &exec.preload {
+        Some(before) => process::set_variable(PRELOAD, before),
+        None => process::forget_variable(PRELOAD),
+    }
+    let ours = |name: &String| name.starts_with("SQUALL_") && name != protocol::ZYGOTE;
+    let names: Vec<String> = std::env::vars_os()
+        .filter_map(|(name, _)| name.into_string().ok())
+        .filter(ours)
+        .collect();
+    for name in names {
+        process::forget_variable(&name);
+    }
+}
+
+/// The program is the body.
+fn body(_: &Start) -> Result<(), String> {
+    let status = kernel::preload::run_program();
+    // As libc does when main returns.
+    kernel::exit(status)
+}
+
+/// The bytes of stack that a program's first thread has.
+pub(crate) fn stack(settings: &Resolved) -> usize {
+    if settings.program { STACK } else { 0 }
+}
+
+/// Tells the command, and says with which status to end.
+fn tell(exec: &Exec, result: &Result<Summary, Failure>) -> i32 {
+    let (told, status) = match result {
+        Ok(summary) => (Told::Held { runs: summary.runs }, HELD),
+        Err(failure) => {
+            eprint!("{}", failure.text);
+            let told = Told::Failed {
+                seed: failure.seed,
+                signature: &failure.signature,
+                text: &failure.text,
+            };
+            let status = match super::command::gravity(failure) {
+                "failed" => FAILED,
+                "unusable" => USAGE,
+                _ => TROUBLE,
+            };
+            (told, status)
+        }
+    };
+    let text = serde_json::to_vec(&told).expect("squall bug: a result is not JSON");
+    if let Err(error) = std::fs::write(&exec.result, text) {
+        eprintln!(
+            "squall: cannot tell `cargo squall` of {}: {}: {error}",
+            exec.test,
+            exec.result.display()
+        );
+        return TROUBLE;
+    }
+    status
+}
+
+/// The panics that std's usual hook printed.
+pub(crate) fn panics(output: &str) -> Vec<PanicReport> {
+    let mut found = Vec::new();
+    let mut lines = output.lines().peekable();
+    while let Some(line) = lines.next() {
+        let Some((thread, site)) = panic_line(line) else {
+            continue;
+        };
+        let mut message = String::new();
+        while let Some(line) = lines.peek() {
+            let ends = line.starts_with("note: run with `RUST_BACKTRACE")
+                || line.starts_with("stack backtrace:")
+                || panic_line(line).is_some();
+            if ends || line.is_empty() {
+                break;
+            }
+            if !message.is_empty() {
+                message.push('\n');
+            }
+            message.push_str(line);
+            lines.next();
+        }
+        found.push(PanicReport {
+            thread: thread.to_owned(),
+            site: site.to_owned(),
+            message,
+            backtrace: None,
+        });
+    }
+    found
+}
+
+/// Thread and place out of `thread 'NAME' (NUMBER) panicked at FILE:LINE:COLUMN:`; older compilers leave the number out.
+fn panic_line(line: &str) -> Option<(&str, &str)> {
+    let (thread, rest) = line.split_once("thread '")?.1.split_once('\'')?;
+    let (between, site) = rest.split_once("panicked at ")?;
+    let number = between.trim().trim_matches(['(', ')']);
+    let site = site.strip_suffix(':')?;
+    number
+        .bytes()
+        .all(|b| b.is_ascii_digit())
+        .then_some((thread, site))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::panics;
+
+    #[test]
+    fn panics_are_read_from_what_std_prints() {
+        let output = "running 1 test\n\nthread 'a::b' (1001) panicked at src/lib.rs:3:5:\nassertion `left == right` failed\n  left: 1\n right: 2\nnote: run with `RUST_BACKTRACE=1` environment variable to display a backtrace\n\nthread 'main' panicked at src/x.rs:1:1:\nboom\ntest a::b ... FAILED\n";
+        let found = panics(output);
+        assert_eq!(found.len(), 2);
+        assert_eq!(
+            (found[0].thread.as_str(), found[0].site.as_str()),
+            ("a::b", "src/lib.rs:3:5")
+        );
+        assert_eq!(
+            found[0].message,
+            "assertion `left == right` failed\n  left: 1\n right: 2"
+        );
+        assert_eq!(found[1].site, "src/x.rs:1:1");
+        assert!(panics("thread 'x' said: nobody panicked at all\n").is_empty());
+    }
+}
