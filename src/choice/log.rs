@@ -6,7 +6,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::{Decision, text};
+use super::{Decision, Guide, text};
 use crate::explore;
 use crate::kernel::Domain;
 
@@ -43,6 +43,8 @@ pub struct Log {
     pub header: Header,
     /// How many decisions were left out because the log had reached [`MAX_DECISIONS`].
     pub omitted: u64,
+    /// A shrunk run: where it departs from the plainest course. Such a log lists no decisions.
+    pub guide: Option<Guide>,
     decisions: [Vec<Decision>; Domain::ALL.len()],
     kept: usize,
 }
@@ -53,6 +55,7 @@ impl Log {
         Log {
             header,
             omitted: 0,
+            guide: None,
             decisions: Default::default(),
             kept: 0,
         }

@@ -4,20 +4,28 @@
 //! pass nothing is kept, since the seed regenerates every decision; a failing seed is run again with a [`Tape`] that keeps
 //! them, and `log` turns that into the file that is saved.
 
+mod course;
+pub mod guide;
 pub mod log;
 mod replay;
+pub mod shrink;
 mod streams;
 mod text;
+mod text_guide;
 
 use std::sync::Arc;
 
 use crate::explore::{self, Portfolio, Profile, Profiler, Selection};
 use crate::kernel::{Domain, Oracle, Pick, Touch};
 
+pub use course::Course;
+pub use guide::{Departure, Guide, Question, Size};
 pub use log::{Header, Log, LogError};
 pub use replay::Divergence;
 pub use streams::{Stream, Streams};
 
+use course::Follower;
+use guide::Lens;
 use replay::Replay;
 
 /// One decision, as the log keeps it.
@@ -50,6 +58,10 @@ pub enum Decision {
 pub trait Tape: Send {
     /// One decision more.
     fn push(&mut self, domain: Domain, decision: Decision);
+    /// The decision to come is a departure from the plainest course; said only where that was asked for.
+    fn depart(&mut self, departure: Departure) {
+        let _ = departure;
+    }
 }
 
 /// The answers to everything that the kernel leaves open.
@@ -68,6 +80,10 @@ pub struct Choices {
     plain: bool,
     tape: Option<Box<dyn Tape>>,
     replay: Option<Replay>,
+    /// Sees the run as departures, and answers from a guide if it has one.
+    lens: Option<Lens>,
+    /// The course that a guide's run took, and how this run follows it.
+    course: Option<(Course, Follower)>,
 }
 
 impl Choices {
@@ -85,6 +101,8 @@ impl Choices {
             plain: true,
             tape: None,
             replay: None,
+            lens: None,
+            course: None,
         }
     }
 
@@ -104,6 +122,8 @@ impl Choices {
         self.plain = true;
         self.tape = None;
         self.replay = None;
+        self.lens = None;
+        self.course = None;
     }
 
     /// What strategies may know of the test from the next run on. It must be the profile of the test's program as it is: the
@@ -139,16 +159,45 @@ impl Choices {
         self.plain = false;
     }
 
-    /// Answers from a log as long as the program asks what the log answers, and from the log's seed after that.
+    /// Has this run told as departures from the plainest course, to the tape.
+    pub fn tell_departures(&mut self) {
+        if self.lens.is_none() {
+            self.lens = Some(Lens::telling());
+        }
+        self.plain = false;
+    }
+
+    /// Answers from a log. One that lists every decision answers as long as the program asks what it answers, and its seed
+    /// does after that. One that lists departures answers to the end, and its seed only gives bytes.
     pub fn replay(&mut self, log: Log) {
         self.set_run(log.header.seed, log.header.strategy);
-        self.profile = Arc::new(log.header.profile.clone());
-        self.replay = Some(Replay::new(log));
+        self.plain = false;
+        match log.guide {
+            Some(guide) => {
+                self.lens = Some(Lens::following(&guide.departures));
+                self.course = Some((guide.course, Follower::default()));
+            }
+            None => {
+                self.profile = Arc::new(log.header.profile.clone());
+                self.replay = Some(Replay::new(log));
+            }
+        }
+    }
+
+    /// Answers from a list of departures under `seed`; whether the program still asks what it did is not looked at.
+    pub fn follow(&mut self, seed: u64, strategy: explore::Name, departures: &[Departure]) {
+        self.set_run(seed, strategy);
+        self.lens = Some(Lens::following(departures));
         self.plain = false;
     }
 
     /// Where the program left the log that was replayed, if it did: asked otherwise, asked for more, or ended before it.
     pub fn divergence(&self) -> Option<Divergence> {
+        if let Some((course, follower)) = &self.course {
+            let (since, decision, asked) = follower.left(course)?;
+            let detail = format!("the program asked for {asked}");
+            return Some(Divergence { since, decision, detail });
+        }
         self.replay.as_ref()?.divergence(self.decisions)
     }
 
@@ -193,55 +242,107 @@ impl Choices {
 
     fn decided(&mut self, domain: Domain, decision: Decision) {
         self.decisions += 1;
+        if let Some((course, follower)) = &mut self.course {
+            follower.follow(course, domain, decision);
+        }
         if let Some(tape) = &mut self.tape {
             tape.push(domain, decision);
         }
+    }
+
+    fn departed(&mut self, departure: Option<Departure>) {
+        if let (Some(departure), Some(tape)) = (departure, &mut self.tape) {
+            tape.depart(departure);
+        }
+    }
+
+    /// Whether a guide answers every question.
+    fn guided(&self) -> bool {
+        self.lens.as_ref().is_some_and(Lens::follows)
+    }
+
+    /// Who goes on, where somebody looks on or answers instead of the strategy.
+    #[cold]
+    fn pick_watched(&mut self, pick: Pick<'_>) -> usize {
+        let guided = self.lens.as_mut().map(|lens| lens.pick(pick));
+        let index = match guided {
+            Some(index) if self.guided() => index,
+            _ => {
+                // The strategy is asked even where a log answers: it and its stream must be where they would have been
+                // if the log ends here.
+                let drawn = self.choose(pick);
+                let replay = self.replay.as_mut();
+                let logged = replay.and_then(|replay| replay.pick(self.decisions, pick));
+                logged.unwrap_or(drawn)
+            }
+        };
+        if let Some(lens) = &mut self.lens {
+            let departure = lens.picked(pick, index);
+            self.departed(departure);
+        }
+        let decision = Decision::Pick {
+            of: pick.runnable.len() as u32,
+            index: index as u32,
+            thread: pick.runnable[index],
+        };
+        self.decided(Domain::Schedule, decision);
+        if let Some(profiler) = &mut self.profiler {
+            profiler.picked(pick, index);
+        }
+        index
+    }
+
+    /// A number, where somebody looks on or answers instead of the stream, which would have given `drawn`.
+    #[cold]
+    fn number_watched(&mut self, domain: Domain, question: Question, n: u64, drawn: u64) -> u64 {
+        let guided = self.lens.as_mut().map(|lens| lens.number(domain, question, n));
+        let value = match guided {
+            Some(value) if self.guided() => value,
+            _ => {
+                let replay = self.replay.as_mut();
+                let logged = replay.and_then(|replay| replay.below(self.decisions, domain, n));
+                logged.unwrap_or(drawn)
+            }
+        };
+        if let Some(lens) = &self.lens {
+            let departure = lens.counted(n, value);
+            self.departed(departure);
+        }
+        self.decided(domain, Decision::Below { n, value });
+        value
     }
 }
 
 impl Oracle for Choices {
     fn pick(&mut self, pick: Pick<'_>) -> usize {
-        // The strategy is asked even where a log answers: it and its stream must be where they would have been if the
-        // log ends here.
-        let mut index = self.choose(pick);
-        if !self.plain {
-            if let Some(replay) = &mut self.replay {
-                index = replay.pick(self.decisions, pick).unwrap_or(index);
-            }
-            let decision = Decision::Pick {
-                of: pick.runnable.len() as u32,
-                index: index as u32,
-                thread: pick.runnable[index],
-            };
-            self.decided(Domain::Schedule, decision);
-            if let Some(profiler) = &mut self.profiler {
-                profiler.picked(pick, index);
-            }
+        match self.plain {
+            true => self.choose(pick),
+            false => self.pick_watched(pick),
         }
-        index
     }
 
     fn pick_task(&mut self, tasks: u32) -> u32 {
-        let (strategy, stream) = self.strategist();
-        let mut index = strategy.pick_task(tasks, stream);
-        assert!(
-            index < tasks,
-            "squall bug: strategy {} picked task {index} of {tasks}",
-            self.strategy
-        );
+        let mut index = 0;
+        if !self.guided() {
+            let (strategy, stream) = self.strategist();
+            index = strategy.pick_task(tasks, stream);
+            assert!(
+                index < tasks,
+                "squall bug: strategy {} picked task {index} of {tasks}",
+                self.strategy
+            );
+        }
         if !self.plain {
-            let n = u64::from(tasks);
-            if let Some(replay) = &mut self.replay {
-                let logged = replay.below(self.decisions, Domain::Schedule, n);
-                index = logged.map_or(index, |value| value as u32);
-            }
-            let value = u64::from(index);
-            self.decided(Domain::Schedule, Decision::Below { n, value });
+            let (n, drawn) = (u64::from(tasks), u64::from(index));
+            index = self.number_watched(Domain::Schedule, Question::Task, n, drawn) as u32;
         }
         index
     }
 
     fn alone(&mut self, entity: u32, touch: Touch) {
+        if self.guided() {
+            return;
+        }
         self.strategist().0.alone(entity, touch);
         if let Some(profiler) = &mut self.profiler {
             profiler.touched(entity, touch);
@@ -251,14 +352,12 @@ impl Oracle for Choices {
     #[inline]
     fn below(&mut self, domain: Domain, n: u64) -> u64 {
         let n = n.max(1);
-        let mut value = self.streams.of(domain).below(n);
-        if !self.plain {
-            if let Some(replay) = &mut self.replay {
-                value = replay.below(self.decisions, domain, n).unwrap_or(value);
-            }
-            self.decided(domain, Decision::Below { n, value });
+        // Drawn even where the answer comes from elsewhere: bytes of the same stream must be those of the seed.
+        let value = self.streams.of(domain).below(n);
+        if self.plain {
+            return value;
         }
-        value
+        self.number_watched(domain, Question::Number, n, value)
     }
 
     fn fill(&mut self, domain: Domain, bytes: &mut [u8]) {
@@ -391,10 +490,8 @@ mod tests {
         choices.replay(log);
         choices.below(Domain::Time, 100);
         let divergence = choices.divergence().unwrap();
-        assert_eq!(
-            (divergence.decision, divergence.domain),
-            (2, Domain::Schedule)
-        );
+        assert_eq!((divergence.since, divergence.decision), (1, 2));
+        assert!(divergence.detail.starts_with("Schedule decision 1"));
         assert!(
             divergence
                 .to_string()
@@ -413,7 +510,7 @@ mod tests {
         let divergence = choices.divergence().unwrap();
         // Three decisions a round, twenty unedited rounds, and the edited question comes first.
         assert_eq!(divergence.decision, 61);
-        assert_eq!(divergence.domain, Domain::Schedule);
+        assert!(divergence.detail.starts_with("Schedule "));
         // The other domains follow the log to its end.
         let time = |answers: &[u64]| {
             answers

@@ -11,41 +11,33 @@ use crate::kernel::{Domain, Pick};
 /// Where a program left the log: it asked something else than it did when the log was taken.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Divergence {
-    /// How many decisions into the run, all domains counted, the first being 1.
+    /// The last decision up to which it is known to have followed, all domains counted, the first being 1; 0 for none.
+    pub since: u64,
+    /// The decision at which it is known to have left.
     pub decision: u64,
-    /// The domain of the question.
-    pub domain: Domain,
-    /// How many decisions into the domain, the first being 1.
-    pub within: u64,
-    /// What the log has there; `None` if it has no more.
-    pub logged: Option<Decision>,
-    /// What the program asked, in words.
-    pub asked: String,
+    /// What the log has there and what the program asked, in words.
+    pub detail: String,
 }
 
 impl fmt::Display for Divergence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Divergence {
-            decision,
-            domain,
-            within,
-            logged,
-            asked,
-        } = self;
-        write!(
-            f,
-            "your code changed at decision {decision} ({domain:?} decision {within}: the log "
-        )?;
-        match logged {
-            None => f.write_str("ends")?,
-            Some(Decision::Pick { of, thread, .. }) => {
-                write!(f, "lets thread {thread} go on, of {of} that could")?;
-            }
-            Some(Decision::Below { n, .. }) => write!(f, "has a number below {n}")?,
-            Some(Decision::Fill { len }) => write!(f, "has {len} bytes")?,
+        let Divergence { since, decision, detail } = self;
+        match since + 1 {
+            first if first == *decision => write!(f, "your code changed at decision {decision} ({detail})"),
+            first => write!(f, "your code changed between decisions {first} and {decision} ({detail})"),
         }
-        write!(f, ", the program asked for {asked})")
     }
+}
+
+/// What a log that lists every decision has, and what was asked.
+fn detail(domain: Domain, within: u64, logged: Option<Decision>, asked: &str) -> String {
+    let has = match logged {
+        None => "ends".to_owned(),
+        Some(Decision::Pick { of, thread, .. }) => format!("lets thread {thread} go on, of {of} that could"),
+        Some(Decision::Below { n, .. }) => format!("has a number below {n}"),
+        Some(Decision::Fill { len }) => format!("has {len} bytes"),
+    };
+    format!("{domain:?} decision {within}: the log {has}, the program asked for {asked}")
 }
 
 /// A log on its way through a run.
@@ -80,13 +72,10 @@ impl Replay {
                 ))
             };
             let (domain, within, logged) = Domain::ALL.iter().find_map(left)?;
-            let asked = "nothing more".to_owned();
             Some(Divergence {
+                since: decisions,
                 decision: decisions + 1,
-                domain,
-                within,
-                logged: Some(logged),
-                asked,
+                detail: detail(domain, within, Some(logged), "nothing more"),
             })
         };
         self.divergence.clone().or_else(ended_early)
@@ -147,11 +136,9 @@ impl Replay {
         if !cut && self.divergence.is_none() {
             let within = next as u64 + 1;
             self.divergence = Some(Divergence {
+                since: before,
                 decision: before + 1,
-                domain,
-                within,
-                logged,
-                asked: asked(),
+                detail: detail(domain, within, logged, &asked()),
             });
         }
         None

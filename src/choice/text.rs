@@ -11,19 +11,25 @@
 //! checksum: 0123456789abcdef
 //! ```
 //!
+//! This is version 1, which lists every decision. Version 2 tells a shrunk run by its departures; it differs in what stands
+//! between header and checksum, see [`super::text_guide`].
+//!
 //! A section per domain, so that a change in one domain changes the lines of that one alone. A token is a decision:
 //! `of/index@thread` for a thread that went on, `bound/value` for a number, `fN` for N bytes; `of/` and `bound/` are
 //! left out where they are as before in the section, and `*N` repeats a decision.
 
 use std::fmt::Write;
 
-use super::Decision;
 use super::log::{Flaw, Header, Log, MAX_DECISIONS};
+use super::{Decision, text_guide};
 use crate::explore::Profile;
 use crate::kernel::Domain;
 
 const MAGIC: &str = "squall choice log ";
+/// The version of a log that lists every decision.
 const VERSION: &str = "1";
+/// The version of a log that lists departures.
+const SHRUNK_VERSION: &str = "2";
 const WIDTH: usize = 96;
 
 /// The line that names the package, for messages.
@@ -31,7 +37,7 @@ pub(super) const PACKAGE_LINE: usize = 2;
 /// The line that names the test, for messages.
 pub(super) const TEST_LINE: usize = 4;
 
-const DOMAIN_NAMES: [&str; Domain::ALL.len()] = [
+pub(super) const DOMAIN_NAMES: [&str; Domain::ALL.len()] = [
     "schedule", "network", "time", "faults", "traffic", "entropy", "user", "config",
 ];
 
@@ -39,7 +45,11 @@ const DOMAIN_NAMES: [&str; Domain::ALL.len()] = [
 const PROFILE: &str = "profile: ";
 
 pub(super) fn write(log: &Log) -> String {
-    let mut out = format!("{MAGIC}{VERSION}\n");
+    let version = match log.guide {
+        None => VERSION,
+        Some(_) => SHRUNK_VERSION,
+    };
+    let mut out = format!("{MAGIC}{version}\n");
     let Header {
         package,
         target,
@@ -68,8 +78,9 @@ pub(super) fn write(log: &Log) -> String {
         let profile = serde_json::to_string(profile).expect("squall bug: a profile is not JSON");
         writeln!(out, "{PROFILE}{profile}").expect("squall bug: a String refused text");
     }
-    for domain in Domain::ALL {
-        section(&mut out, domain, log.decisions(domain));
+    match &log.guide {
+        Some(guide) => out.push_str(&text_guide::write(guide)),
+        None => Domain::ALL.into_iter().for_each(|domain| section(&mut out, domain, log.decisions(domain))),
     }
     let checksum = checksum(out.lines());
     writeln!(out, "checksum: {checksum:016x}").expect("squall bug: a String refused text");
@@ -139,10 +150,11 @@ pub(super) fn read(text: &str) -> Result<Log, Flaw> {
     };
     let version = lines.first().and_then(|line| line.strip_prefix(MAGIC));
     match version {
-        Some(VERSION) => {}
+        Some(VERSION | SHRUNK_VERSION) => {}
         Some(other) => {
-            let what =
-                format!("this choice log has version {other}, this squall reads version {VERSION}");
+            let what = format!(
+                "this choice log has version {other}, this squall reads versions {VERSION} and {SHRUNK_VERSION}"
+            );
             return Err(Flaw { line: 1, what });
         }
         None => return Err(flaw(1, "this is not a squall choice log")),
@@ -194,7 +206,17 @@ pub(super) fn read(text: &str) -> Result<Log, Flaw> {
         signature,
     };
     let mut log = Log::new(header);
-    reader.sections(&mut log)?;
+    match version {
+        Some(SHRUNK_VERSION) => {
+            let before = reader.at;
+            let guide = text_guide::read(&body[before..]).map_err(|(at, what)| Flaw {
+                line: before.saturating_add(at).min(lines.len()),
+                what,
+            })?;
+            log.guide = Some(guide);
+        }
+        _ => reader.sections(&mut log)?,
+    }
     log.omitted = omitted;
     Ok(log)
 }
@@ -411,13 +433,18 @@ mod tests {
             points in 0u64..3,
             strategy in proptest::sample::select(&explore::Name::ALL[..]),
             decisions in proptest::collection::vec((decision(), 1usize..4), 0..200),
+            guide in proptest::option::of(crate::choice::text_guide::tests::guide()),
         ) -> Log {
             let target_of = |n: u64| crate::explore::Target { sites: vec![n, u64::MAX], counts: vec![3] };
             let targets = (1..points).map(target_of).collect();
             let profile = Profile { points, targets, all: vec![7; points as usize] };
             let [package, target, test, config, signature] = words;
             let mut log = Log::new(Header { package, target, test, seed, strategy, profile, config, digest, signature });
+            log.guide = guide;
             for ((domain, decision), times) in decisions {
+                if log.guide.is_some() {
+                    break;
+                }
                 for _ in 0..times {
                     log.push(Domain::ALL[domain], decision);
                 }
@@ -477,8 +504,8 @@ mod tests {
         let flaw = |text: &str| read(text).unwrap_err().to_string();
         assert_eq!(flaw(""), "line 1: this is not a squall choice log");
         assert_eq!(
-            flaw("squall choice log 2\n"),
-            "line 1: this choice log has version 2, this squall reads version 1"
+            flaw("squall choice log 3\n"),
+            "line 1: this choice log has version 3, this squall reads versions 1 and 2"
         );
         assert_eq!(
             flaw(body),

@@ -109,7 +109,8 @@ pub trait Oracle: Any + Send {
     fn alone(&mut self, entity: u32, touch: Touch) {
         let _ = (entity, touch);
     }
-    /// A number in `0..n`, uniform unless a strategy or a log says otherwise; `n` is at least 1.
+    /// A number in `0..n`, uniform unless a strategy or a log says otherwise; `n` is at least 1. Questions are put so that 0
+    /// is the plainest answer: the least delay, nothing cut short, no fault. Shrinking makes numbers smaller.
     fn below(&mut self, domain: Domain, n: u64) -> u64;
     /// Which of `tasks` tasks that are ready within one runtime is polled next, 0 being the one that has waited longest;
     /// `tasks` is at least 2. Asked only by a tokio that `cargo squall` instrumented.

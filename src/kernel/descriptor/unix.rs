@@ -159,12 +159,14 @@ impl Kernel {
             return if *name == UnixName::Unnamed { Ok(()) } else { Err(Errno::EINVAL) };
         }
         let name = if *name == UnixName::Unnamed {
+            // Upwards from a number that was drawn: an oracle may give the same one each time.
+            let mut n = self.oracle.below(Domain::Network, 1 << 20);
             loop {
-                let n = self.oracle.below(Domain::Network, 1 << 20);
                 let name = UnixName::Abstract(format!("{n:05x}").into_bytes());
                 if !self.net.unix.contains_key(&(host, name.clone())) {
                     break name;
                 }
+                n = (n + 1) % (1 << 20);
             }
         } else {
             name.clone()

@@ -270,10 +270,10 @@ impl Kernel {
     #[inline]
     fn split(&mut self, n: usize, remote: bool, one_in: u64) -> usize {
         // What is written at once inside one host arrives at once, and existing tests rely on it.
-        if n < 2 || (!remote && n <= WHOLE) || self.oracle.below(Domain::Network, one_in) != 0 {
+        if n < 2 || (!remote && n <= WHOLE) || self.oracle.below(Domain::Network, one_in) != one_in - 1 {
             return n;
         }
-        1 + self.oracle.below(Domain::Network, n as u64 - 1) as usize
+        n - 1 - self.oracle.below(Domain::Network, n as u64 - 1) as usize
     }
 
     /// Sends what fits of a list of buffers. `EAGAIN` while nothing does. `may_split` allows a seeded short count, which only

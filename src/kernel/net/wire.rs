@@ -233,8 +233,8 @@ impl Kernel {
                 }
                 return;
             }
-            if len > 1 && self.oracle.below(Domain::Network, CUT) == 0 {
-                len = 1 + self.oracle.below(Domain::Network, len);
+            if len > 1 && self.oracle.below(Domain::Network, CUT) == CUT - 1 {
+                len -= self.oracle.below(Domain::Network, len);
             }
             let now = self.now;
             let Some(f) = self.net.flows.get_mut(id) else {

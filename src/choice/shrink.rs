@@ -1,0 +1,429 @@
+//! Making a failing run simpler: which departures from the plainest course it can do without.
+//!
+//! Pure logic: `run` hands in a run's departures and [`Tries`], which says whether a candidate still fails the same way.
+//! Each accepted candidate is told anew by the run that it led to, so the list never holds what did not happen. The order
+//! follows the issue's: as short a beginning as fails, whole areas off, then their departures one group after the other, then
+//! smaller numbers.
+
+use serde::{Deserialize, Serialize};
+
+use super::guide::{Departure, Question, Size};
+use crate::kernel::Domain;
+
+/// The most candidates that are accepted.
+pub const ACCEPTED: u64 = 500;
+/// Up to so many departures of an area, any two are tried together.
+const PAIRED: usize = 24;
+/// Up to so many numbers are made smaller.
+const LOWERED: usize = 64;
+
+/// What a candidate leaves out of a list of departures, or changes in it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Edit {
+    /// These places are left out, given as ranges without their ends, ascending.
+    Without(Vec<(u32, u32)>),
+    /// The departure at a place gets another answer.
+    Answer(u32, u64),
+}
+
+impl Edit {
+    /// The list after the edit.
+    pub fn apply(&self, departures: &[Departure]) -> Vec<Departure> {
+        match self {
+            Edit::Without(ranges) => {
+                let mut left = Vec::with_capacity(departures.len());
+                let mut from = 0;
+                for &(start, end) in ranges {
+                    left.extend_from_slice(departures.get(from..start as usize).unwrap_or_default());
+                    from = end as usize;
+                }
+                left.extend_from_slice(departures.get(from..).unwrap_or_default());
+                left
+            }
+            Edit::Answer(at, answer) => {
+                let mut changed = departures.to_vec();
+                if let Some(departure) = changed.get_mut(*at as usize) {
+                    departure.answer = *answer;
+                }
+                changed
+            }
+        }
+    }
+
+    /// Leaves these places out, which ascend.
+    fn without(places: &[u32]) -> Self {
+        let runs = places.chunk_by(|a, b| a + 1 == *b);
+        Edit::Without(runs.map(|run| (run[0], run[run.len() - 1] + 1)).collect())
+    }
+}
+
+/// A run that failed the same way.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Run {
+    /// Where it departed from the plainest course.
+    pub departures: Vec<Departure>,
+    /// How long it was.
+    pub size: Size,
+}
+
+impl Run {
+    /// How far from simple it is: each departure counts, and each switch, which a reader has to follow. A run without a fault
+    /// may take a few switches more.
+    pub fn cost(&self) -> u64 {
+        cost(&self.departures, self.size.switches)
+    }
+}
+
+/// The cost of a run with these departures and so many switches.
+pub fn cost(departures: &[Departure], switches: u64) -> u64 {
+    switches + departures.iter().map(weight).sum::<u64>()
+}
+
+/// What a departure adds to the cost of its run.
+pub fn weight(departure: &Departure) -> u64 {
+    match departure.domain {
+        Domain::Faults | Domain::Config => 12,
+        Domain::Traffic | Domain::User | Domain::Network => 6,
+        Domain::Schedule => 2,
+        Domain::Time | Domain::Entropy => 1,
+    }
+}
+
+/// Runs candidates.
+pub trait Tries {
+    /// Why candidates cannot be run.
+    type Error;
+    /// Runs the edits of `base` in order, until one fails the same way at a cost of at most `limit`: that one's place, and the
+    /// run. `None` if none does, or the time is over.
+    fn first(
+        &mut self,
+        base: &[Departure],
+        edits: &[Edit],
+        limit: u64,
+    ) -> Result<Option<(usize, Run)>, Self::Error>;
+    /// Whether there is no time left.
+    fn over(&self) -> bool;
+}
+
+/// Areas, in the order in which they are made simpler.
+const AREAS: [(Domain, Option<Question>); 10] = [
+    (Domain::Faults, None),
+    (Domain::Traffic, None),
+    (Domain::Config, None),
+    (Domain::Network, None),
+    (Domain::Time, None),
+    (Domain::Entropy, None),
+    (Domain::Schedule, Some(Question::Number)),
+    (Domain::Schedule, Some(Question::Task)),
+    (Domain::Schedule, Some(Question::Switch)),
+    (Domain::User, None),
+];
+
+fn belongs(departure: &Departure, area: (Domain, Option<Question>)) -> bool {
+    departure.domain == area.0 && area.1.is_none_or(|question| question == departure.question)
+}
+
+/// The simplest run that was found, and how many candidates were accepted on the way.
+pub fn shrink<T: Tries>(run: Run, tries: &mut T) -> Result<(Run, u64), T::Error> {
+    let mut work = Work {
+        best: run,
+        tries,
+        accepted: 0,
+    };
+    loop {
+        let before = work.accepted;
+        work.beginning()?;
+        work.areas_off()?;
+        for area in AREAS {
+            work.groups(area)?;
+        }
+        for area in AREAS {
+            work.pairs(area)?;
+        }
+        work.lower()?;
+        if work.accepted == before || work.over() {
+            return Ok((work.best, work.accepted));
+        }
+    }
+}
+
+struct Work<'a, T> {
+    best: Run,
+    tries: &'a mut T,
+    accepted: u64,
+}
+
+impl<T: Tries> Work<'_, T> {
+    fn over(&self) -> bool {
+        self.accepted >= ACCEPTED || self.tries.over()
+    }
+
+    /// Tries the edits until one is simpler than the best so far, and takes that one; its place.
+    fn take(&mut self, edits: &[Edit]) -> Result<Option<usize>, T::Error> {
+        let mut from = 0;
+        while from < edits.len() && !self.over() {
+            let (cost, sum) = (self.best.cost(), sum(&self.best));
+            // Equal cost is of use only where a number got smaller.
+            let lowers = matches!(edits[from], Edit::Answer(..));
+            let limit = if lowers { cost } else { cost.saturating_sub(1) };
+            let found = self.tries.first(&self.best.departures, &edits[from..], limit)?;
+            let Some((at, run)) = found else {
+                return Ok(None);
+            };
+            if (run.cost(), self::sum(&run)) < (cost, sum) {
+                self.best = run;
+                self.accepted += 1;
+                return Ok(Some(from + at));
+            }
+            from += at + 1;
+        }
+        Ok(None)
+    }
+
+    fn places(&self, belongs: impl Fn(&Departure) -> bool) -> Vec<u32> {
+        let all = self.best.departures.iter().enumerate();
+        all.filter(|(_, departure)| belongs(departure)).map(|(at, _)| at as u32).collect()
+    }
+
+    /// Leaves out everything behind a point as early as possible.
+    fn beginning(&mut self) -> Result<(), T::Error> {
+        // The longest beginning that is known not to be enough.
+        let mut short = None;
+        loop {
+            let len = self.best.departures.len() as u32;
+            let from = short.map_or(0, |short: u32| short + 1);
+            let mut lengths: Vec<u32> = Vec::new();
+            let mut step = 1;
+            let mut next = from;
+            while next < len {
+                lengths.push(next);
+                next = from + step;
+                step *= 2;
+            }
+            let edits: Vec<Edit> = lengths.iter().map(|&keep| Edit::Without(vec![(keep, len)])).collect();
+            match self.take(&edits)? {
+                None => return Ok(()),
+                Some(0) => return Ok(()),
+                Some(at) => short = Some(lengths[at - 1]),
+            }
+        }
+    }
+
+    /// Leaves out all departures of an area.
+    fn areas_off(&mut self) -> Result<(), T::Error> {
+        for area in AREAS {
+            let places = self.places(|departure| belongs(departure, area));
+            if !places.is_empty() {
+                self.take(&[Edit::without(&places)])?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Leaves out groups of an area's departures, ever smaller ones, those that came last first.
+    fn groups(&mut self, area: (Domain, Option<Question>)) -> Result<(), T::Error> {
+        let mut group = self.places(|departure| belongs(departure, area)).len().div_ceil(2);
+        while group > 0 {
+            // So many of the last ones have been found necessary.
+            let mut needed = 0;
+            loop {
+                let places = self.places(|departure| belongs(departure, area));
+                let open = &places[..places.len().saturating_sub(needed)];
+                let edits: Vec<Edit> = open.rchunks(group).map(Edit::without).collect();
+                match self.take(&edits)? {
+                    None => break,
+                    Some(at) => needed += at * group,
+                }
+            }
+            group /= 2;
+        }
+        Ok(())
+    }
+
+    /// Leaves out any two of an area's last few departures: often one makes sense only with the other.
+    fn pairs(&mut self, area: (Domain, Option<Question>)) -> Result<(), T::Error> {
+        loop {
+            let places = self.places(|departure| belongs(departure, area));
+            if places.len() > PAIRED {
+                return Ok(());
+            }
+            let mut edits = Vec::new();
+            for (i, &second) in places.iter().enumerate().rev() {
+                for &first in places[..i].iter().rev() {
+                    edits.push(Edit::without(&[first, second]));
+                }
+            }
+            if self.take(&edits)?.is_none() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Makes numbers smaller.
+    fn lower(&mut self) -> Result<(), T::Error> {
+        loop {
+            let places = self.places(|departure| departure.question != Question::Switch);
+            if places.len() > LOWERED {
+                return Ok(());
+            }
+            let mut edits = Vec::new();
+            for &at in &places {
+                let now = self.best.departures[at as usize].answer;
+                let mut lower = vec![1, now / 4, now / 2, now - now / 4, now - now / 16, now - 1];
+                lower.retain(|&answer| answer > 0 && answer < now);
+                lower.dedup();
+                edits.extend(lower.into_iter().map(|answer| Edit::Answer(at, answer)));
+            }
+            if self.take(&edits)?.is_none() {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// Of two runs of one cost that with the smaller numbers is simpler.
+fn sum(run: &Run) -> u128 {
+    let numbers = run.departures.iter().filter(|departure| departure.question != Question::Switch);
+    numbers.map(|departure| u128::from(departure.answer)).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn number(domain: Domain, nth: u32, answer: u64) -> Departure {
+        Departure {
+            domain,
+            question: Question::Number,
+            who: 0,
+            nth,
+            of: 1 << 20,
+            answer,
+        }
+    }
+
+    /// A program that fails if its departures say so.
+    struct Synthetic<F> {
+        fails: F,
+        ran: u64,
+        may_run: u64,
+    }
+
+    impl<F: Fn(&[Departure]) -> bool> Tries for Synthetic<F> {
+        type Error = ();
+
+        fn first(&mut self, base: &[Departure], edits: &[Edit], limit: u64) -> Result<Option<(usize, Run)>, ()> {
+            for (at, edit) in edits.iter().enumerate() {
+                if self.over() {
+                    return Ok(None);
+                }
+                self.ran += 1;
+                let departures = edit.apply(base);
+                if (self.fails)(&departures) && cost(&departures, 0) <= limit {
+                    let size = Size::default();
+                    return Ok(Some((at, Run { departures, size })));
+                }
+            }
+            Ok(None)
+        }
+
+        fn over(&self) -> bool {
+            self.ran >= self.may_run
+        }
+    }
+
+    fn run_of(departures: Vec<Departure>) -> Run {
+        Run {
+            departures,
+            size: Size::default(),
+        }
+    }
+
+    fn shrunk(start: Vec<Departure>, fails: impl Fn(&[Departure]) -> bool) -> (Vec<Departure>, u64, u64) {
+        assert!(fails(&start));
+        let mut tries = Synthetic {
+            fails,
+            ran: 0,
+            may_run: 100_000,
+        };
+        let (run, accepted) = shrink(run_of(start), &mut tries).unwrap();
+        (run.departures, accepted, tries.ran)
+    }
+
+    fn noise(count: u32) -> Vec<Departure> {
+        let of = |nth| {
+            let domain = [Domain::Time, Domain::Schedule, Domain::Network][nth as usize % 3];
+            number(domain, nth, 1000 + u64::from(nth))
+        };
+        (0..count).map(of).collect()
+    }
+
+    fn has(departures: &[Departure], nth: u32) -> bool {
+        departures.iter().any(|departure| departure.nth == nth)
+    }
+
+    #[test]
+    fn what_is_not_needed_goes_and_what_is_needed_stays() {
+        let needed = [7, 400, 401, 1333];
+        let fails = |departures: &[Departure]| needed.iter().all(|&nth| has(departures, nth));
+        let (left, _, ran) = shrunk(noise(2000), fails);
+        let left: Vec<u32> = left.iter().map(|departure| departure.nth).collect();
+        assert_eq!(left, needed);
+        assert!(ran < 1000, "{ran} runs");
+    }
+
+    #[test]
+    fn a_bug_that_needs_nothing_shrinks_to_nothing_at_once() {
+        let (left, accepted, ran) = shrunk(noise(2000), |_| true);
+        assert_eq!((left.len(), accepted), (0, 1));
+        assert!(ran < 5, "{ran} runs");
+    }
+
+    #[test]
+    fn two_that_need_each_other_go_together() {
+        // Either both or neither, and one more that the bug is in.
+        let fails = |departures: &[Departure]| has(departures, 13) && has(departures, 1) == has(departures, 10);
+        let (left, ..) = shrunk(noise(20), fails);
+        assert_eq!(left.len(), 1);
+    }
+
+    #[test]
+    fn numbers_get_as_small_as_the_bug_allows() {
+        let fails = |departures: &[Departure]| departures.iter().any(|departure| departure.answer >= 77);
+        let (left, ..) = shrunk(noise(50), fails);
+        assert_eq!(left.len(), 1);
+        assert_eq!(left[0].answer, 77);
+        // The cheapest area keeps its departure.
+        assert_eq!(left[0].domain, Domain::Time);
+    }
+
+    #[test]
+    fn a_run_that_nothing_simpler_shows_is_left_as_it_is() {
+        let start = noise(30);
+        let (left, accepted, _) = shrunk(start.clone(), |departures| departures == noise(30));
+        assert_eq!((left, accepted), (start, 0));
+    }
+
+    #[test]
+    fn it_ends_with_its_time_and_keeps_what_it_has() {
+        let mut tries = Synthetic {
+            fails: |departures: &[Departure]| has(departures, 900),
+            ran: 0,
+            may_run: 20,
+        };
+        let (run, _) = shrink(run_of(noise(1000)), &mut tries).unwrap();
+        assert!(has(&run.departures, 900) && run.departures.len() < 1000);
+        assert_eq!(tries.ran, 20);
+    }
+
+    #[test]
+    fn edits_leave_out_what_they_name() {
+        let base = noise(6);
+        let nths = |edit: Edit| edit.apply(&base).iter().map(|d| d.nth).collect::<Vec<_>>();
+        assert_eq!(nths(Edit::without(&[0, 2, 3, 5])), [1, 4]);
+        assert_eq!(nths(Edit::Without(vec![(4, 6)])), [0, 1, 2, 3]);
+        assert_eq!(Edit::Answer(2, 5).apply(&base)[2].answer, 5);
+        // A base that is shorter than the edit thinks loses nothing else.
+        assert_eq!(nths(Edit::Without(vec![(5, 9)])), [0, 1, 2, 3, 4]);
+    }
+}
