@@ -68,7 +68,9 @@ impl Follower {
             Decision::Fill { len } => (2, len),
         };
         let word = of ^ (domain as u64) << 56 ^ kind << 60;
-        self.hash = (self.hash ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29);
+        self.hash = (self.hash ^ word)
+            .wrapping_mul(0x9e37_79b9_7f4a_7c15)
+            .rotate_left(29);
         self.asked += 1;
     }
 
@@ -114,7 +116,10 @@ mod tests {
 
     fn decisions(count: u64, edit: u64) -> Vec<(Domain, Decision)> {
         let bound = |i| 2 + i % 7 + u64::from(i == edit);
-        let below = |i| Decision::Below { n: bound(i), value: 0 };
+        let below = |i| Decision::Below {
+            n: bound(i),
+            value: 0,
+        };
         (0..count).map(|i| (Domain::Time, below(i))).collect()
     }
 

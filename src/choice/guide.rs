@@ -195,7 +195,9 @@ impl Lens {
                 let me = pick.runnable[at];
                 let others = || (0..pick.runnable.len()).filter(|&other| other != at);
                 let number = |&other: &usize| pick.runnable[other];
-                let after = others().filter(|&other| pick.runnable[other] > me).min_by_key(number);
+                let after = others()
+                    .filter(|&other| pick.runnable[other] > me)
+                    .min_by_key(number);
                 after.or_else(|| others().min_by_key(number)).unwrap_or(at)
             }
             _ => 0,
@@ -306,7 +308,11 @@ mod tests {
     }
 
     /// Two threads of `steps` questions each, then a number, with answers from `choose`; returns who ran.
-    fn program(lens: &mut Lens, steps: u32, choose: impl Fn(usize) -> Option<usize>) -> (Vec<u32>, Vec<Departure>) {
+    fn program(
+        lens: &mut Lens,
+        steps: u32,
+        choose: impl Fn(usize) -> Option<usize>,
+    ) -> (Vec<u32>, Vec<Departure>) {
         let (mut ran, mut departures) = (Vec::new(), Vec::new());
         let mut left = [steps, steps];
         let mut current = 0;
@@ -351,9 +357,16 @@ mod tests {
 
     #[test]
     fn sizes_count_changes_of_who_runs() {
-        let of = |thread| Decision::Pick { of: 3, index: 0, thread };
+        let of = |thread| Decision::Pick {
+            of: 3,
+            index: 0,
+            thread,
+        };
         let log = [of(0), Decision::Fill { len: 3 }, of(1), of(1), of(0)];
-        let expected = Size { decisions: 7, switches: 2 };
+        let expected = Size {
+            decisions: 7,
+            switches: 2,
+        };
         assert_eq!(size(log.iter(), 2), expected);
     }
 }

@@ -196,7 +196,11 @@ impl Choices {
         if let Some((course, follower)) = &self.course {
             let (since, decision, asked) = follower.left(course)?;
             let detail = format!("the program asked for {asked}");
-            return Some(Divergence { since, decision, detail });
+            return Some(Divergence {
+                since,
+                decision,
+                detail,
+            });
         }
         self.replay.as_ref()?.divergence(self.decisions)
     }
@@ -295,7 +299,10 @@ impl Choices {
     /// A number, where somebody looks on or answers instead of the stream, which would have given `drawn`.
     #[cold]
     fn number_watched(&mut self, domain: Domain, question: Question, n: u64, drawn: u64) -> u64 {
-        let guided = self.lens.as_mut().map(|lens| lens.number(domain, question, n));
+        let guided = self
+            .lens
+            .as_mut()
+            .map(|lens| lens.number(domain, question, n));
         let value = match guided {
             Some(value) if self.guided() => value,
             _ => {

@@ -21,10 +21,19 @@ pub struct Divergence {
 
 impl fmt::Display for Divergence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Divergence { since, decision, detail } = self;
+        let Divergence {
+            since,
+            decision,
+            detail,
+        } = self;
         match since + 1 {
-            first if first == *decision => write!(f, "your code changed at decision {decision} ({detail})"),
-            first => write!(f, "your code changed between decisions {first} and {decision} ({detail})"),
+            first if first == *decision => {
+                write!(f, "your code changed at decision {decision} ({detail})")
+            }
+            first => write!(
+                f,
+                "your code changed between decisions {first} and {decision} ({detail})"
+            ),
         }
     }
 }
@@ -33,7 +42,9 @@ impl fmt::Display for Divergence {
 fn detail(domain: Domain, within: u64, logged: Option<Decision>, asked: &str) -> String {
     let has = match logged {
         None => "ends".to_owned(),
-        Some(Decision::Pick { of, thread, .. }) => format!("lets thread {thread} go on, of {of} that could"),
+        Some(Decision::Pick { of, thread, .. }) => {
+            format!("lets thread {thread} go on, of {of} that could")
+        }
         Some(Decision::Below { n, .. }) => format!("has a number below {n}"),
         Some(Decision::Fill { len }) => format!("has {len} bytes"),
     };

@@ -34,7 +34,9 @@ impl Edit {
                 let mut left = Vec::with_capacity(departures.len());
                 let mut from = 0;
                 for &(start, end) in ranges {
-                    left.extend_from_slice(departures.get(from..start as usize).unwrap_or_default());
+                    left.extend_from_slice(
+                        departures.get(from..start as usize).unwrap_or_default(),
+                    );
                     from = end as usize;
                 }
                 left.extend_from_slice(departures.get(from..).unwrap_or_default());
@@ -166,7 +168,9 @@ impl<T: Tries> Work<'_, T> {
             // Equal cost is of use only where a number got smaller.
             let lowers = matches!(edits[from], Edit::Answer(..));
             let limit = if lowers { cost } else { cost.saturating_sub(1) };
-            let found = self.tries.first(&self.best.departures, &edits[from..], limit)?;
+            let found = self
+                .tries
+                .first(&self.best.departures, &edits[from..], limit)?;
             let Some((at, run)) = found else {
                 return Ok(None);
             };
@@ -182,7 +186,9 @@ impl<T: Tries> Work<'_, T> {
 
     fn places(&self, belongs: impl Fn(&Departure) -> bool) -> Vec<u32> {
         let all = self.best.departures.iter().enumerate();
-        all.filter(|(_, departure)| belongs(departure)).map(|(at, _)| at as u32).collect()
+        all.filter(|(_, departure)| belongs(departure))
+            .map(|(at, _)| at as u32)
+            .collect()
     }
 
     /// Leaves out everything behind a point as early as possible.
@@ -200,7 +206,10 @@ impl<T: Tries> Work<'_, T> {
                 next = from + step;
                 step *= 2;
             }
-            let edits: Vec<Edit> = lengths.iter().map(|&keep| Edit::Without(vec![(keep, len)])).collect();
+            let edits: Vec<Edit> = lengths
+                .iter()
+                .map(|&keep| Edit::Without(vec![(keep, len)]))
+                .collect();
             match self.take(&edits)? {
                 None => return Ok(()),
                 Some(0) => return Ok(()),
@@ -222,7 +231,10 @@ impl<T: Tries> Work<'_, T> {
 
     /// Leaves out groups of an area's departures, ever smaller ones, those that came last first.
     fn groups(&mut self, area: (Domain, Option<Question>)) -> Result<(), T::Error> {
-        let mut group = self.places(|departure| belongs(departure, area)).len().div_ceil(2);
+        let mut group = self
+            .places(|departure| belongs(departure, area))
+            .len()
+            .div_ceil(2);
         while group > 0 {
             // So many of the last ones have been found necessary.
             let mut needed = 0;
@@ -283,7 +295,10 @@ impl<T: Tries> Work<'_, T> {
 
 /// Of two runs of one cost that with the smaller numbers is simpler.
 fn sum(run: &Run) -> u128 {
-    let numbers = run.departures.iter().filter(|departure| departure.question != Question::Switch);
+    let numbers = run
+        .departures
+        .iter()
+        .filter(|departure| departure.question != Question::Switch);
     numbers.map(|departure| u128::from(departure.answer)).sum()
 }
 
@@ -312,7 +327,12 @@ mod tests {
     impl<F: Fn(&[Departure]) -> bool> Tries for Synthetic<F> {
         type Error = ();
 
-        fn first(&mut self, base: &[Departure], edits: &[Edit], limit: u64) -> Result<Option<(usize, Run)>, ()> {
+        fn first(
+            &mut self,
+            base: &[Departure],
+            edits: &[Edit],
+            limit: u64,
+        ) -> Result<Option<(usize, Run)>, ()> {
             for (at, edit) in edits.iter().enumerate() {
                 if self.over() {
                     return Ok(None);
@@ -339,7 +359,10 @@ mod tests {
         }
     }
 
-    fn shrunk(start: Vec<Departure>, fails: impl Fn(&[Departure]) -> bool) -> (Vec<Departure>, u64, u64) {
+    fn shrunk(
+        start: Vec<Departure>,
+        fails: impl Fn(&[Departure]) -> bool,
+    ) -> (Vec<Departure>, u64, u64) {
         assert!(fails(&start));
         let mut tries = Synthetic {
             fails,
@@ -382,14 +405,17 @@ mod tests {
     #[test]
     fn two_that_need_each_other_go_together() {
         // Either both or neither, and one more that the bug is in.
-        let fails = |departures: &[Departure]| has(departures, 13) && has(departures, 1) == has(departures, 10);
+        let fails = |departures: &[Departure]| {
+            has(departures, 13) && has(departures, 1) == has(departures, 10)
+        };
         let (left, ..) = shrunk(noise(20), fails);
         assert_eq!(left.len(), 1);
     }
 
     #[test]
     fn numbers_get_as_small_as_the_bug_allows() {
-        let fails = |departures: &[Departure]| departures.iter().any(|departure| departure.answer >= 77);
+        let fails =
+            |departures: &[Departure]| departures.iter().any(|departure| departure.answer >= 77);
         let (left, ..) = shrunk(noise(50), fails);
         assert_eq!(left.len(), 1);
         assert_eq!(left[0].answer, 77);

@@ -80,7 +80,9 @@ pub(super) fn write(log: &Log) -> String {
     }
     match &log.guide {
         Some(guide) => out.push_str(&text_guide::write(guide)),
-        None => Domain::ALL.into_iter().for_each(|domain| section(&mut out, domain, log.decisions(domain))),
+        None => Domain::ALL
+            .into_iter()
+            .for_each(|domain| section(&mut out, domain, log.decisions(domain))),
     }
     let checksum = checksum(out.lines());
     writeln!(out, "checksum: {checksum:016x}").expect("squall bug: a String refused text");

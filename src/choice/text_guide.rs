@@ -51,7 +51,10 @@ pub(super) fn write(guide: &Guide) -> String {
             of,
             answer,
         } = departure;
-        let (domain, question) = (DOMAIN_NAMES[*domain as usize], QUESTION_NAMES[*question as usize]);
+        let (domain, question) = (
+            DOMAIN_NAMES[*domain as usize],
+            QUESTION_NAMES[*question as usize],
+        );
         writeln!(out, "{domain} {question} {who}.{nth} = {answer} of {of}")
             .expect("squall bug: a String refused text");
     }
@@ -72,14 +75,21 @@ pub(super) fn read(lines: &[&str]) -> Result<Guide, (usize, String)> {
     };
     let (at, line) = next("the line `shrunk: ...`")?;
     let sizes = shrunk(line);
-    let (before, after) = sizes.ok_or_else(|| (at, format!("the line `{SHRUNK}...` belongs here")))?;
+    let (before, after) =
+        sizes.ok_or_else(|| (at, format!("the line `{SHRUNK}...` belongs here")))?;
 
     let (at, line) = next("the section of departures")?;
-    let count = line.strip_prefix("[departures ").and_then(|rest| rest.strip_suffix(']'));
+    let count = line
+        .strip_prefix("[departures ")
+        .and_then(|rest| rest.strip_suffix(']'));
     let count = count.and_then(|count| count.parse().ok());
-    let count: usize = count.ok_or_else(|| (at, "the section `[departures N]` belongs here".to_owned()))?;
+    let count: usize =
+        count.ok_or_else(|| (at, "the section `[departures N]` belongs here".to_owned()))?;
     if count > MAX_DECISIONS {
-        return Err((at, format!("a choice log holds at most {MAX_DECISIONS} decisions")));
+        return Err((
+            at,
+            format!("a choice log holds at most {MAX_DECISIONS} decisions"),
+        ));
     }
     let mut departures = Vec::new();
     for _ in 0..count {
@@ -88,20 +98,32 @@ pub(super) fn read(lines: &[&str]) -> Result<Guide, (usize, String)> {
     }
 
     let (at, line) = next("the section of the course")?;
-    let head = line.strip_prefix("[course ").and_then(|rest| rest.strip_suffix(']'));
+    let head = line
+        .strip_prefix("[course ")
+        .and_then(|rest| rest.strip_suffix(']'));
     let head = head.and_then(|head| head.split_once(" every "));
     let head = head.and_then(|(total, every)| Some((total.parse().ok()?, every.parse().ok()?)));
-    let (total, every) = head.ok_or_else(|| (at, "the section `[course N every M]` belongs here".to_owned()))?;
+    let (total, every) = head.ok_or_else(|| {
+        (
+            at,
+            "the section `[course N every M]` belongs here".to_owned(),
+        )
+    })?;
     let mut marks = Vec::new();
     for (at, line) in lines {
         for word in line.split_ascii_whitespace() {
-            let mark = u16::from_str_radix(word, 16).map_err(|_| (at + 1, format!("`{word}` is no mark of a course")))?;
+            let mark = u16::from_str_radix(word, 16)
+                .map_err(|_| (at + 1, format!("`{word}` is no mark of a course")))?;
             marks.push(mark);
         }
     }
     Ok(Guide {
         departures,
-        course: Course { total, every, marks },
+        course: Course {
+            total,
+            every,
+            marks,
+        },
         before,
         after,
     })
@@ -109,7 +131,9 @@ pub(super) fn read(lines: &[&str]) -> Result<Guide, (usize, String)> {
 
 fn shrunk(line: &str) -> Option<(Size, Size)> {
     let (before, after) = line.strip_prefix(SHRUNK)?.split_once(" to ")?;
-    let (decisions, switches) = before.strip_suffix(" switches")?.split_once(" decisions with ")?;
+    let (decisions, switches) = before
+        .strip_suffix(" switches")?
+        .split_once(" decisions with ")?;
     let size = |decisions: &str, switches: &str| {
         Some(Size {
             decisions: decisions.parse().ok()?,

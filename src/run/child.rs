@@ -41,8 +41,8 @@ pub(crate) struct Equipment {
     pub(crate) scribe: &'static Scribe,
 }
 
-struct Child {
-    with: Equipment,
+pub(super) struct Child {
+    pub(super) with: Equipment,
     /// `None` only while a run has it.
     choices: Option<Box<Choices>>,
     /// What strategies may know of the test, once that is known.
@@ -110,8 +110,11 @@ impl Child {
             process::limit_growth(bytes)
                 .map_err(|error| format!("cannot limit the memory: {error}"))?;
         }
+        if let Some(trials) = &job.trials {
+            return self.try_all(trials).map(|()| true);
+        }
         let log = match &job.log {
-            Some(path) => Some(Log::load(path).map_err(|error| error.to_string())?),
+            Some(text) => Some(Log::from_text(text).map_err(|error| error.to_string())?),
             None => None,
         };
         let twice = job.explain.as_ref().is_some_and(|explain| explain.twice);
@@ -193,6 +196,39 @@ impl Child {
     fn simulate(&mut self, seed: u64, explain: Option<&Explain>, log: Option<Log>) -> Outcome {
         let Equipment {
             settings,
+            black_box,
+            ..
+        } = self.with;
+        let profile = self.profile.clone();
+        self.course(seed, explain, settings.max_steps, |choices| {
+            match log {
+                Some(log) => choices.replay(log),
+                None => {
+                    choices.set_seed(seed);
+                    let unknown = profile.is_none();
+                    let known = profile.filter(|_| seed != PROFILE_SEED);
+                    choices.set_profile(known.unwrap_or_default());
+                    if seed == PROFILE_SEED && unknown && settings.strategy.profiled() {
+                        choices.take_profile();
+                    }
+                }
+            }
+            if explain.is_some() {
+                choices.record(Box::new(Recorder(black_box)));
+            }
+        })
+    }
+
+    /// One run with the answers that `prepare` arranges for.
+    pub(super) fn course(
+        &mut self,
+        seed: u64,
+        explain: Option<&Explain>,
+        max_steps: u64,
+        prepare: impl FnOnce(&mut Choices),
+    ) -> Outcome {
+        let Equipment {
+            settings,
             body,
             black_box,
             scribe,
@@ -201,25 +237,12 @@ impl Child {
         black_box.begin_run(seed);
         scribe.begin(explain.is_some());
         let mut choices = self.choices.take().expect("squall bug: a run within a run");
-        match log {
-            Some(log) => choices.replay(log),
-            None => {
-                choices.set_seed(seed);
-                let known = self.profile.clone().filter(|_| seed != PROFILE_SEED);
-                choices.set_profile(known.unwrap_or_default());
-                if seed == PROFILE_SEED && self.profile.is_none() && settings.strategy.profiled() {
-                    choices.take_profile();
-                }
-            }
-        }
-        if explain.is_some() {
-            black_box.rewind();
-            choices.record(Box::new(Recorder(black_box)));
-        }
+        black_box.rewind();
+        prepare(&mut choices);
         let config = Config {
             cpus: settings.cpus,
             max_virtual: settings.max_time.as_nanos().try_into().unwrap_or(u64::MAX),
-            max_steps: settings.max_steps,
+            max_steps,
             descriptors: settings.descriptors,
             os_threads: settings.os_threads,
             stack: super::program::stack(settings),
@@ -246,14 +269,14 @@ impl Child {
         outcome
     }
 
-    fn held(&self, outcome: &Outcome) -> bool {
+    pub(super) fn held(&self, outcome: &Outcome) -> bool {
         if self.with.settings.program {
             return outcome.end == End::Exited(0);
         }
         matches!(outcome.end, End::Returned) && self.with.scribe.passed()
     }
 
-    fn explained(&self, seed: u64, outcome: Outcome, explained: bool) -> RunReport {
+    pub(super) fn explained(&self, seed: u64, outcome: Outcome, explained: bool) -> RunReport {
         let choices = self
             .choices
             .as_ref()
@@ -410,7 +433,7 @@ impl Child {
         held
     }
 
-    fn report(&self, frame: &Frame) {
+    pub(super) fn report(&self, frame: &Frame) {
         write_frame(self.with, frame);
     }
 }
@@ -442,13 +465,11 @@ impl Tape for Recorder {
     }
 }
 
-/// Reads back what [`Recorder`] took down.
-pub(crate) fn recorded(black_box: &BlackBox, log: &mut Log) {
-    let (decisions, count) = black_box.decisions();
-    for [head, a, b] in decisions {
-        let Some(domain) = Domain::ALL.get((head & 0xff) as usize) else {
-            continue;
-        };
+/// Reads back what [`Recorder`] took down, and how many more there were.
+pub(crate) fn recorded(black_box: &BlackBox) -> (Vec<(Domain, Decision)>, u64) {
+    let (words, count) = black_box.decisions();
+    let decision = |[head, a, b]: [u64; 3]| {
+        let domain = *Domain::ALL.get((head & 0xff) as usize)?;
         let decision = match head >> 8 & 0xff {
             0 => Decision::Below { n: a, value: b },
             1 => Decision::Pick {
@@ -458,7 +479,9 @@ pub(crate) fn recorded(black_box: &BlackBox, log: &mut Log) {
             },
             _ => Decision::Fill { len: a },
         };
-        log.push(*domain, decision);
-    }
-    log.omitted = count - log.len() as u64;
+        Some((domain, decision))
+    };
+    let decisions: Vec<_> = words.filter_map(decision).collect();
+    let more = count - decisions.len() as u64;
+    (decisions, more)
 }

@@ -16,8 +16,9 @@ use super::protocol::Job;
 use super::settings::{Isolation, Resolved, Which};
 use super::slot::{Slot, SlotError};
 use super::verify::Found;
-use crate::choice::{Log, LogError};
+use crate::choice::{Decision, LogError};
 use crate::explore::{PROFILE_SEED, Profile, Progress};
+use crate::kernel::Domain;
 use crate::kernel::abi::real::blackbox::Output;
 use crate::kernel::abi::real::interrupt::Listener;
 use crate::kernel::abi::real::{poll, process};
@@ -246,6 +247,7 @@ impl Coordinator<'_> {
             log: None,
             budget: None,
             profile: None,
+            trials: None,
         };
         let ended = self.alone(alone)?;
         match &ended.last {
@@ -313,6 +315,7 @@ impl Coordinator<'_> {
             log: None,
             budget: None,
             profile: None,
+            trials: None,
         }
     }
 
@@ -366,7 +369,10 @@ impl Coordinator<'_> {
     /// Runs one job on the first zygote while all others rest.
     pub(crate) fn alone(&mut self, mut job: Job) -> Result<Ended, Trouble> {
         self.come_up()?;
-        job.profile.clone_from(&self.profile);
+        // Candidates answer from departures, where no strategy is asked.
+        if job.trials.is_none() {
+            job.profile.clone_from(&self.profile);
+        }
         self.slots[0].give(job)?;
         loop {
             if let Some(ended) = self.wait()?.pop() {
@@ -394,7 +400,7 @@ impl Coordinator<'_> {
                     over.push(self.judge(i, running, status)?);
                 }
             } else {
-                slot.watch(self.settings.watchdog, BIRTH)?;
+                slot.watch(slot.patience().unwrap_or(self.settings.watchdog), BIRTH)?;
             }
         }
         Ok(over)
@@ -405,9 +411,14 @@ impl Coordinator<'_> {
         self.slots[0].black_box.output()
     }
 
-    /// The decisions of the last explained run on the first zygote.
-    pub(crate) fn take_decisions(&self, log: &mut Log) {
-        super::child::recorded(self.slots[0].black_box, log);
+    /// The decisions of the last explained run on the first zygote, in order, and how many more there were.
+    pub(crate) fn taken_decisions(&self) -> (Vec<(Domain, Decision)>, u64) {
+        super::child::recorded(self.slots[0].black_box)
+    }
+
+    /// Whether runs may share a process.
+    pub(crate) fn batches(&self) -> bool {
+        !self.apart && self.settings.isolation == Isolation::Batch && self.slots[0].unbatched.is_none()
     }
 
     /// Ends everything after Ctrl-C, says how far the test came, and ends the process with the last of its coordinators.

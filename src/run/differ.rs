@@ -77,8 +77,10 @@ impl Coordinator<'_> {
         let setting = Setting {
             remarks: vec![remark.to_owned()],
             variables,
+            unshrunk: None,
             log: None,
             path: None,
+            output: self.output(),
         };
         let failure = self.failure(report, setting);
         Ok(Found {
@@ -128,8 +130,10 @@ impl Coordinator<'_> {
         let setting = Setting {
             remarks: leak_remarks(),
             variables: format!("SQUALL_BATCH={first:#x}..={seed:#x}"),
+            unshrunk: None,
             log: None,
             path: None,
+            output: self.output(),
         };
         let failure = self.failure(report, setting);
         Ok(Found {

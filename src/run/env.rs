@@ -26,6 +26,7 @@ pub(crate) struct Environment {
     pub(crate) isolation: Option<Isolation>,
     pub(crate) memory: Option<Option<u64>>,
     pub(crate) failures: Option<Option<PathBuf>>,
+    pub(crate) shrink: Option<Option<Duration>>,
 }
 
 /// A variable that cannot be used.
@@ -60,7 +61,7 @@ pub enum EnvError {
 }
 
 /// Every variable that users may set.
-const NAMES: [&str; 14] = [
+const NAMES: [&str; 15] = [
     "SQUALL_SEEDS",
     "SQUALL_SEED",
     "SQUALL_BUDGET",
@@ -75,6 +76,7 @@ const NAMES: [&str; 14] = [
     "SQUALL_ISOLATION",
     "SQUALL_MEMORY",
     "SQUALL_FAILURES",
+    "SQUALL_SHRINK",
 ];
 
 impl Environment {
@@ -207,6 +209,16 @@ impl Environment {
                 self.memory = Some(match text {
                     "none" => None,
                     _ => Some(units::bytes(text).ok_or_else(|| malformed(&form))?),
+                });
+            }
+            "SQUALL_SHRINK" => {
+                let form = format!("{}, or off", units::DURATION_FORM);
+                self.shrink = Some(match text {
+                    "off" => None,
+                    _ => {
+                        let ns = units::nanoseconds(text).ok_or_else(|| malformed(&form))?;
+                        Some(Duration::from_nanos(ns))
+                    }
                 });
             }
             "SQUALL_REPLAY" => return Err(malformed("the path of a saved choice log")),

@@ -27,6 +27,8 @@ pub(crate) struct Ended {
     /// The last seed that passed.
     pub(crate) last: Option<Last>,
     pub(crate) took: Duration,
+    /// The candidate that failed the same way, by its place in the job.
+    pub(crate) hit: Option<u64>,
 }
 
 /// A run that failed.
@@ -73,6 +75,7 @@ impl Coordinator<'_> {
             digests: Vec::new(),
             last: None,
             took: since.elapsed(),
+            hit: None,
         };
         let mut first_digests: Vec<(u64, u64)> = Vec::new();
         let steps = self.slots[slot].black_box.progress.load(Relaxed);
@@ -121,11 +124,14 @@ impl Coordinator<'_> {
                         steps,
                     });
                 }
+                Frame::Hit(trial) => ended.hit = Some(trial),
                 Frame::Trouble(text) => return Err(SlotError::Trouble(text).into()),
             }
         }
         if ended.failed.is_none() && status != 0 {
-            let report = self.crashed(slot, status, stuck);
+            // Of a candidate nobody asks where it was.
+            let places = ended.job.trials.is_none();
+            let report = self.crashed(slot, status, stuck, places);
             if ended.job.explain.is_some() {
                 ended.explained.push(report.clone());
             }
@@ -148,13 +154,20 @@ impl Coordinator<'_> {
     }
 
     /// The report of a run that took its process with it.
-    fn crashed(&self, slot: usize, status: i32, stuck: Option<Duration>) -> RunReport {
+    fn crashed(
+        &self,
+        slot: usize,
+        status: i32,
+        stuck: Option<Duration>,
+        places: bool,
+    ) -> RunReport {
         let Slot {
             black_box, modules, ..
         } = &self.slots[slot];
         let crash = black_box.crash();
         let backtrace = crash
             .as_ref()
+            .filter(|_| places)
             .map(|crash| frames::resolve(crash, modules))
             .unwrap_or_default();
         let out_of_memory = child::allocation_failure(&black_box.output().text());

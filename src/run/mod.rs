@@ -4,8 +4,10 @@
 //! *zygote*, the same program anew for this one test, which forks a *child* for each batch; the child runs the body
 //! through the kernel and leaves its findings in the black box and the report file.
 //!
-//! The way in is `entry`. `coordinator`, `judge`, `verify`, `differ`, `exhaust`, `saved`, `slot`, `batches`, `render`, `frames` belong to
-//! the first, `zygote` to the second, `child`, `start`, `scribe` to the third; the rest is shared; `program` leads a preloaded program there. Only the zygote forks: other threads of libtest's process hold locks.
+//! The way in is `entry`. `coordinator`, `judge`, `verify`, `differ`, `exhaust`, `saved`, `shrinking`, `slot`, `batches`,
+//! `render`, `frames` belong to the first, `zygote` to the second, `child`, `trial`, `start`, `scribe` to the third; the
+//! rest is shared; `program` leads a preloaded program there. Only the zygote forks: other threads of libtest's process
+//! hold locks.
 
 #![cfg_attr(
     not(all(
@@ -50,7 +52,9 @@ on_supported_platforms! {
     mod protocol;
     mod render;
     mod saved;
+    mod shrinking;
     mod slot;
+    mod trial;
     mod verdict;
     mod verify;
     mod zygote;

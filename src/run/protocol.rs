@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::failure::{Failure, Summary};
 use super::scribe::PanicReport;
 use super::verdict::Verdict;
+use crate::choice::shrink::Edit;
 use crate::explore::{Profile, Progress};
 use crate::kernel::abi::real::modules::Module;
 use crate::kernel::{Event, Refused, ThreadReport};
@@ -39,7 +40,7 @@ pub(crate) enum Command {
     /// Have so many contexts ready before the next fork.
     Prewarm(u32),
     /// Run these seeds.
-    Run(Job),
+    Run(Box<Job>),
 }
 
 /// From the zygote to the coordinator.
@@ -74,12 +75,33 @@ pub(crate) struct Job {
     pub(crate) audit: u32,
     /// What to take down of the last seed.
     pub(crate) explain: Option<Explain>,
-    /// Answer from this log instead of the seed.
-    pub(crate) log: Option<std::path::PathBuf>,
+    /// Answer from this log, given as its text, instead of the seed.
+    pub(crate) log: Option<String>,
     /// Begin no further seed after this wall time.
     pub(crate) budget: Option<Duration>,
     /// What strategies may know of the test; `None` where it is not known, or none of them asks.
     pub(crate) profile: Option<Profile>,
+    /// Candidates to try in place of the seeds.
+    pub(crate) trials: Option<Trials>,
+}
+
+/// Candidates for a simpler run that fails the same way.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(crate) struct Trials {
+    /// The text of the log that they are made from.
+    pub(crate) base: String,
+    /// What they change in it.
+    pub(crate) edits: Vec<Edit>,
+    /// The signature that counts.
+    pub(crate) signature: String,
+    /// The highest cost that counts.
+    pub(crate) cost: u64,
+    /// Kernel entries after which a candidate is given up.
+    pub(crate) max_steps: u64,
+    /// Wall time without a kernel entry after which it is.
+    pub(crate) patience: Duration,
+    /// Begin no further candidate after this wall time.
+    pub(crate) slice: Duration,
 }
 
 /// What to take down beyond the verdict.
@@ -120,6 +142,8 @@ pub(crate) enum Frame {
         /// The digests.
         digests: [u64; 2],
     },
+    /// A candidate, by its place in the job, failed the same way at a cost that counts. The tape has its departures.
+    Hit(u64),
     /// The child could not do what it was told.
     Trouble(String),
 }

@@ -24,6 +24,8 @@ pub(crate) struct Told<'a> {
     pub(crate) remarks: Vec<String>,
     /// The command that fails the same way.
     pub(crate) replay: String,
+    /// The command that replays the run as it was before it was shrunk.
+    pub(crate) unshrunk: Option<String>,
     /// What became of the log.
     pub(crate) log: Option<String>,
 }
@@ -53,6 +55,7 @@ pub(crate) fn failure(told: &Told<'_>) -> String {
         output,
         remarks,
         replay,
+        unshrunk,
         log,
     } = told;
     let mut page = Page(String::new());
@@ -93,6 +96,9 @@ pub(crate) fn failure(told: &Told<'_>) -> String {
     }
     if let Some(log) = log {
         page.line(format!("  log: {log}"));
+    }
+    if let Some(unshrunk) = unshrunk {
+        page.line(format!("  unshrunk: {unshrunk}"));
     }
     page.line(format!("replay: {replay}"));
     page.0

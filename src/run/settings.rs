@@ -46,6 +46,7 @@ pub struct Settings {
     pub(crate) max_steps: Option<u64>,
     pub(crate) flavor: Option<Flavor>,
     pub(crate) keep_failures: Option<bool>,
+    pub(crate) shrink: Option<Option<Duration>>,
 }
 
 macro_rules! setters {
@@ -92,6 +93,8 @@ impl Settings {
         max_time: Duration;
         /// The number of kernel entries after which a run fails. Default 50 million.
         max_steps: u64;
+        /// How long to look for a simpler run after a failure; `None` for not at all. Default 5 s.
+        shrink: Option<Duration>;
         /// The runtime of an asynchronous body. Default: each seed draws one.
         flavor: Flavor;
         /// Whether the logs of failing seeds are kept, and kept ones run first. Default true; a test that expects its seeds
@@ -149,6 +152,10 @@ pub(crate) struct Resolved {
     pub(crate) program: bool,
     /// Where failing logs are kept; `None` for nowhere.
     pub(crate) failures: Option<PathBuf>,
+    /// How long to look for a simpler run after a failure; `None` for not at all.
+    pub(crate) shrink: Option<Duration>,
+    /// Whether the environment asks for it, so that a saved log is shrunk too.
+    pub(crate) shrink_asked: bool,
     /// Whether the strategy comes from the environment, so that a replay needs it there again.
     pub(crate) strategy_from_env: bool,
 }
@@ -218,6 +225,11 @@ impl Resolved {
                     .unwrap_or(true)
                     .then_some(default_failures),
             },
+            shrink: env
+                .shrink
+                .or(settings.shrink)
+                .unwrap_or(Some(Duration::from_secs(5))),
+            shrink_asked: env.shrink.is_some(),
             strategy_from_env: env.strategy.is_some(),
         })
     }

@@ -182,6 +182,12 @@ impl Slot {
         self.up && self.running.is_none()
     }
 
+    /// How long candidates may be silent, if that is what the present job is about.
+    pub(crate) fn patience(&self) -> Option<Duration> {
+        let trials = self.running.as_ref()?.job.trials.as_ref();
+        trials.map(|trials| trials.patience)
+    }
+
     /// Gives the zygote a job.
     pub(crate) fn give(&mut self, job: Job) -> Result<(), SlotError> {
         self.report
@@ -193,7 +199,7 @@ impl Slot {
             self.send(&Command::Prewarm(contexts))?;
         }
         self.printed_before = self.printed.metadata().map_or(0, |printed| printed.len());
-        self.send(&Command::Run(job.clone()))?;
+        self.send(&Command::Run(Box::new(job.clone())))?;
         let now = Instant::now();
         let life = (self.black_box.runs.load(Relaxed), 0, now);
         self.running = Some(Running {

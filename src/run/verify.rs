@@ -7,9 +7,11 @@ use super::failure::Failure;
 use super::judge::{Ended, Failed, How};
 use super::protocol::{Explain, Job, RunReport};
 use super::render::{self, Told};
+use super::shrinking::{Shrunk, Simpler};
 use super::verdict::Verdict;
 use crate::choice::{Header, Log};
 use crate::explore::Profile;
+use crate::kernel::abi::real::blackbox::Output;
 
 /// Runs longer than so many kernel entries are not traced: the text of their events would not fit the memory.
 const TRACED: u64 = 1_000_000;
@@ -38,9 +40,13 @@ pub(super) struct Setting {
     pub(super) remarks: Vec<String>,
     /// The variables of the replay line.
     pub(super) variables: String,
+    /// Those that replay the run as it was before it was shrunk.
+    pub(super) unshrunk: Option<String>,
     /// What to say about the log.
     pub(super) log: Option<String>,
     pub(super) path: Option<PathBuf>,
+    /// What the run printed.
+    pub(super) output: Output,
 }
 
 impl Coordinator<'_> {
@@ -89,21 +95,43 @@ impl Coordinator<'_> {
 
     /// A failure that every run of the seed shows.
     fn confirmed(&mut self, report: RunReport) -> Result<Failure, Trouble> {
+        let output = self.output();
         let mut log = Log::new(self.header(&report));
-        self.take_decisions(&mut log);
-        let (path, log) = self.keep(&log);
-        let variables = match &path {
-            // The number of a run stands for all runs before it.
-            Some(path) if self.exhaustive() => {
-                format!("SQUALL_REPLAY={}", self.origin.relative(path).display())
+        let (decisions, omitted) = self.taken_decisions();
+        for (domain, decision) in decisions {
+            log.push(domain, decision);
+        }
+        log.omitted += omitted;
+        let seed = self.seed_variables(report.seed);
+        let shrunk = match self.settings.shrink {
+            Some(time) => self.shrink(&log, &report, time)?,
+            None => Shrunk::Not(None),
+        };
+        let (log, report, output, remarks, simpler) = match shrunk {
+            Shrunk::Simpler(simpler) => {
+                let remarks = vec![simpler.remark()];
+                let Simpler { log, report, output, .. } = *simpler;
+                (log, report, output, remarks, true)
             }
-            _ => self.seed_variables(report.seed),
+            Shrunk::Not(why) => (log, report, output, why.into_iter().collect(), false),
+        };
+        let (path, kept) = self.keep(&log);
+        // The number of a run of an exhaustive search stands for all runs before it, and a seed for the run as it was.
+        let direct = path.as_ref().filter(|_| simpler || self.exhaustive());
+        let (variables, unshrunk) = match direct {
+            Some(path) => {
+                let path = self.origin.relative(path).display();
+                (format!("SQUALL_REPLAY={path}"), simpler.then_some(seed))
+            }
+            None => (seed, None),
         };
         let setting = Setting {
-            remarks: Vec::new(),
+            remarks,
             variables,
-            log,
+            unshrunk,
+            log: kept,
             path,
+            output,
         };
         Ok(self.failure(report, setting))
     }
@@ -133,21 +161,23 @@ impl Coordinator<'_> {
         format!("SQUALL_SEED={seed:#x}{strategy}")
     }
 
-    /// The failure of a report, rendered with the output of the run that was last.
+    /// The failure of a report, rendered.
     pub(super) fn failure(&self, report: RunReport, setting: Setting) -> Failure {
         let Setting {
             remarks,
             variables,
+            unshrunk,
             log,
             path,
+            output,
         } = setting;
-        let output = self.output();
         let told = Told {
             test: &self.origin.test,
             report: &report,
             output: &output,
             remarks,
             replay: self.origin.command(&variables),
+            unshrunk: unshrunk.map(|variables| self.origin.command(&variables)),
             log,
         };
         Failure {
@@ -168,15 +198,15 @@ impl Coordinator<'_> {
         };
         let remarks = leak_remarks();
         let variables = format!("SQUALL_BATCH={first:#x}..={seed:#x}");
-        Ok(self.failure(
-            report,
-            Setting {
-                remarks,
-                variables,
-                log: None,
-                path: None,
-            },
-        ))
+        let setting = Setting {
+            remarks,
+            variables,
+            unshrunk: None,
+            log: None,
+            path: None,
+            output: self.output(),
+        };
+        Ok(self.failure(report, setting))
     }
 
     /// Runs a saved log; reports it if it fails.
@@ -189,7 +219,7 @@ impl Coordinator<'_> {
                 ..Explain::default()
             },
         );
-        job.log = Some(path.to_owned());
+        job.log = Some(log.to_text());
         let mut ended = self.alone(job)?;
         self.count(&ended);
         let report = ended.explained.pop();
@@ -230,8 +260,10 @@ impl Coordinator<'_> {
         let setting = Setting {
             remarks,
             variables: format!("SQUALL_REPLAY={shown}"),
+            unshrunk: None,
             log: Some(said),
             path: Some(path.to_owned()),
+            output: self.output(),
         };
         Ok(Some(self.failure(report, setting)))
     }
@@ -274,5 +306,6 @@ pub(super) fn explain(first: u64, count: u64, explain: Explain) -> Job {
         log: None,
         budget: None,
         profile: None,
+        trials: None,
     }
 }

@@ -35,7 +35,8 @@ fn a_failing_log_is_saved_and_runs_first() {
     ] {
         assert!(text.contains(line), "{text}");
     }
-    assert!(text.contains("\n[schedule "), "{text}");
+    assert!(text.contains("\nshrunk: "), "{text}");
+    assert!(text.contains("\n[departures 0]\n"), "{text}");
     // No seed would be needed to fail now: the log does.
     let failures = scratch.path().to_str().unwrap();
     run(
@@ -50,6 +51,25 @@ fn a_failing_log_is_saved_and_runs_first() {
     ]);
     // And only for its own test.
     run("passes", &[("SQUALL_FAILURES", failures)]).held();
+}
+
+#[test]
+fn a_log_that_was_not_shrunk_lists_every_decision() {
+    let scratch = Scratch::new();
+    let failures = scratch.path().to_str().unwrap();
+    let ran = run(
+        "panics",
+        &[("SQUALL_FAILURES", failures), ("SQUALL_SHRINK", "off")],
+    );
+    ran.failed().says(&["replay: SQUALL_SEED="]);
+    assert!(!ran.text.contains("shrunk"), "{}", ran.text);
+    let log = scratch.files()[0].clone();
+    let text = std::fs::read_to_string(&log).unwrap();
+    assert!(text.starts_with("squall choice log 1\n"), "{text}");
+    assert!(text.contains("\n[schedule "), "{text}");
+    replay("panics", &log)
+        .failed()
+        .says(&["an update was lost"]);
 }
 
 #[test]

@@ -57,6 +57,10 @@ pub(crate) struct BlackBox {
     pub(crate) digest: AtomicU64,
     /// Bytes in the report file that are whole.
     pub(crate) reported: AtomicU64,
+    /// Decisions of the present run, where they are counted and not kept.
+    pub(crate) asked: AtomicU64,
+    /// Those of them that let another entity go on.
+    pub(crate) switched: AtomicU64,
     /// 1 once the child is about to end by itself.
     pub(crate) done: AtomicU32,
     _pad: AtomicU32,
@@ -191,6 +195,8 @@ impl BlackBox {
     /// Forgets the decisions.
     pub(crate) fn rewind(&self) {
         self.decisions.store(0, Relaxed);
+        self.asked.store(0, Relaxed);
+        self.switched.store(0, Relaxed);
     }
 
     /// The decisions that were kept, and how many there were in all.

@@ -1,0 +1,241 @@
+//! Shrinks a failing run: hands candidates to the zygote, and confirms what comes out of it. `verify` calls it for each
+//! failure that a run shows alone.
+
+use std::time::{Duration, Instant};
+
+use super::coordinator::{Coordinator, Trouble};
+use super::judge::How;
+use super::protocol::{Job, RunReport, Trials};
+use super::slot::SlotError;
+use super::trial;
+use super::verdict::Verdict;
+use super::verify::{explain, trace_of};
+use crate::choice::shrink::{self, Edit, Run, Tries};
+use crate::choice::{Course, Departure, Guide, Log, Size, guide};
+use crate::kernel::abi::real::blackbox::Output;
+
+/// The most candidates that a child gets at a time.
+const BATCH: usize = 512;
+/// How long a child goes on with them.
+const SLICE: Duration = Duration::from_millis(500);
+/// How long a candidate may be silent.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// A candidate may take so many times the kernel entries of the run that is shrunk, and some more.
+const LONGER: u64 = 4;
+const MORE_STEPS: u64 = 20_000;
+
+/// What shrinking a run came to.
+pub(super) enum Shrunk {
+    /// A simpler run fails the same way.
+    Simpler(Box<Simpler>),
+    /// None was found, or none was looked for, for this reason, if it is worth a word.
+    Not(Option<String>),
+}
+
+/// A simpler run that fails the same way.
+pub(super) struct Simpler {
+    pub(super) log: Log,
+    pub(super) report: RunReport,
+    pub(super) output: Output,
+}
+
+impl Simpler {
+    /// What it came to, for people.
+    pub(super) fn remark(&self) -> String {
+        let Some(guide) = &self.log.guide else {
+            return String::new();
+        };
+        let Guide { before, after, .. } = guide;
+        format!(
+            "shrunk from {} decisions with {} switches to {} with {}; its other {} are the plainest there are",
+            before.decisions,
+            before.switches,
+            guide.departures.len(),
+            after.switches,
+            after.decisions.saturating_sub(guide.departures.len() as u64),
+        )
+    }
+}
+
+impl Coordinator<'_> {
+    /// Looks for a simpler run that fails as the one in `log` does, for at most `time`.
+    pub(super) fn shrink(
+        &mut self,
+        log: &Log,
+        report: &RunReport,
+        time: Duration,
+    ) -> Result<Shrunk, Trouble> {
+        if let Verdict::Stuck { .. } = report.verdict {
+            let why = "not shrunk: each candidate would take the watchdog's time";
+            return Ok(Shrunk::Not(Some(why.to_owned())));
+        }
+        let max_steps = match report.verdict {
+            Verdict::StepLimit { .. } | Verdict::Livelock { .. } | Verdict::TimeLimit { .. } => self.settings.max_steps,
+            _ => (report.steps * LONGER + MORE_STEPS).min(self.settings.max_steps),
+        };
+        let mut header = log.header.clone();
+        // Where no strategy is asked, none needs to know anything.
+        header.profile = crate::explore::Profile::default();
+        let mut driver = Driver {
+            batch: self.batches(),
+            coordinator: self,
+            frame: Log::new(header),
+            max_steps,
+            deadline: Instant::now() + time,
+        };
+        // What is too long to be told may still fail without any departure.
+        let Some(start) = driver.start(log)? else {
+            let why = "not shrunk: the run is too long to be told by its departures";
+            return Ok(Shrunk::Not(Some(why.to_owned())));
+        };
+        let before = match &log.guide {
+            Some(guide) => guide.before,
+            None => Size {
+                decisions: start.size.decisions.max(log.len() as u64 + log.omitted),
+                ..start.size
+            },
+        };
+        let plain = start.departures.is_empty();
+        let (best, accepted) = shrink::shrink(start, &mut driver)?;
+        if accepted == 0 && !plain {
+            return Ok(Shrunk::Not(None));
+        }
+        let mut log = driver.frame;
+        log.guide = Some(Guide {
+            departures: best.departures,
+            course: Course::default(),
+            before,
+            after: best.size,
+        });
+        self.confirm(log, report)
+    }
+
+    /// Runs what was found twice in processes of their own, with everything taken down.
+    fn confirm(&mut self, mut log: Log, report: &RunReport) -> Result<Shrunk, Trouble> {
+        let signature = report.verdict.signature();
+        let job = |log: &Log, steps: u64| Job {
+            log: Some(log.to_text()),
+            ..explain(log.header.seed, 1, trace_of(steps))
+        };
+        let first = self.explained(job(&log, report.steps))?;
+        let (decisions, omitted) = self.taken_decisions();
+        log.header.digest = first.digest;
+        if let Some(guide) = &mut log.guide {
+            guide.course = Course::of(&decisions, omitted);
+            guide.after = guide::size(decisions.iter().map(|(_, decision)| decision), omitted);
+        }
+        let second = self.explained(job(&log, first.steps))?;
+        let same = |one: &RunReport| one.verdict.signature() == signature && one.divergence.is_none();
+        if !same(&first) || !same(&second) || first.digest != second.digest {
+            let why = "not shrunk: in a process of its own the simpler run does not fail the same way each time";
+            return Ok(Shrunk::Not(Some(why.to_owned())));
+        }
+        let output = self.output();
+        let report = second;
+        Ok(Shrunk::Simpler(Box::new(Simpler {
+            log,
+            report,
+            output,
+        })))
+    }
+}
+
+/// Runs candidates on the first zygote.
+struct Driver<'d, 'c> {
+    coordinator: &'d mut Coordinator<'c>,
+    /// A log with the header of all candidates.
+    frame: Log,
+    /// Whether candidates can share a process.
+    batch: bool,
+    max_steps: u64,
+    deadline: Instant,
+}
+
+impl Driver<'_, '_> {
+    /// The run of a log as departures, or one without any that fails the same way.
+    fn start(&mut self, log: &Log) -> Result<Option<Run>, Trouble> {
+        let nothing = [Edit::Without(Vec::new())];
+        let told = match self.part(log.to_text(), &nothing, u64::MAX)?.hit {
+            Some(hit) => Some(hit),
+            None => self.first(&[], &nothing, u64::MAX)?,
+        };
+        Ok(told.map(|(_, run)| run))
+    }
+
+    fn part(&mut self, base: String, edits: &[Edit], cost: u64) -> Result<Part, Trouble> {
+        let signature = self.frame.header.signature.clone();
+        let trials = Trials {
+            base,
+            edits: edits.to_vec(),
+            signature: signature.clone(),
+            cost,
+            max_steps: self.max_steps,
+            patience: PATIENCE.min(self.coordinator.settings.watchdog),
+            slice: SLICE.min(self.deadline.saturating_duration_since(Instant::now())),
+        };
+        let job = Job {
+            batch: self.batch,
+            trials: Some(trials),
+            explain: None,
+            ..explain(self.frame.header.seed, 1, Default::default())
+        };
+        let ended = self.coordinator.alone(job)?;
+        let told = || trial::told(self.coordinator.slots[0].black_box);
+        let (mut ran, mut hit) = (ended.passed as usize, None);
+        if let Some(at) = ended.hit {
+            hit = told().map(|run| (ran.max(at as usize), run));
+            ran += 1;
+        } else if let Some(failed) = &ended.failed {
+            if let How::Run(report) = &failed.how
+                && report.verdict.signature() == signature
+            {
+                hit = told().filter(|run| run.cost() <= cost).map(|run| (ran, run));
+            }
+            ran += 1;
+        }
+        if ran == 0 {
+            let text = "squall bug: no candidate was run".to_owned();
+            return Err(SlotError::Trouble(text).into());
+        }
+        Ok(Part { ran, hit })
+    }
+}
+
+/// What a child came to with candidates.
+struct Part {
+    ran: usize,
+    /// The first that counts, by its place.
+    hit: Option<(usize, Run)>,
+}
+
+impl Tries for Driver<'_, '_> {
+    type Error = Trouble;
+
+    fn first(
+        &mut self,
+        base: &[Departure],
+        edits: &[Edit],
+        limit: u64,
+    ) -> Result<Option<(usize, Run)>, Trouble> {
+        let mut log = self.frame.clone();
+        log.guide = Some(Guide {
+            departures: base.to_vec(),
+            ..Guide::default()
+        });
+        let text = log.to_text();
+        let mut from = 0;
+        while from < edits.len() && !self.over() {
+            let batch = &edits[from..edits.len().min(from + BATCH)];
+            let Part { ran, hit } = self.part(text.clone(), batch, limit)?;
+            if let Some((at, run)) = hit {
+                return Ok(Some((from + at, run)));
+            }
+            from += ran;
+        }
+        Ok(None)
+    }
+
+    fn over(&self) -> bool {
+        Instant::now() >= self.deadline
+    }
+}
