@@ -22,6 +22,9 @@ pub struct Config {
     pub descriptors: u32,
     /// Bytes of stack of the first thread, at least. Default: what std gives the threads that it starts, 2 MiB.
     pub stack: usize,
+    /// The program's own code takes time: between two readings of a clock lies a microsecond at least. Default: only calls
+    /// do.
+    pub slow_code: bool,
     /// One OS thread for each simulated thread instead of contexts. Default: only where contexts are not possible.
     pub os_threads: bool,
     /// Record the text of every event.
@@ -45,6 +48,7 @@ impl Default for Config {
             livelock_after: 5_000_000,
             descriptors: 1024,
             stack: 0,
+            slow_code: false,
             os_threads: false,
             trace: false,
             backtrace_at: None,

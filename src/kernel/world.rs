@@ -45,6 +45,11 @@ impl Cost {
         base: 15,
         spread: 64,
     };
+    /// The same, with the program's own work since it last read one on top: at least a microsecond.
+    pub(crate) const CLOCK_AFTER_WORK: Cost = Cost {
+        base: 1000,
+        spread: 1024,
+    };
     /// A poll of a task, which the task's own work comes on top of.
     pub(crate) const POLL: Cost = Cost {
         base: 20,
@@ -81,6 +86,8 @@ pub(crate) struct Kernel {
     pub(crate) switches: u64,
     pub(crate) cpus: u32,
     pub(crate) descriptors: u32,
+    /// What it costs to read a clock.
+    pub(crate) clock_cost: Cost,
     /// Signal handlers that the program installed.
     pub(crate) handlers: Vec<(i32, libc::sigaction)>,
     idle: u64,
@@ -132,6 +139,7 @@ impl Kernel {
             switches: 0,
             cpus: 1,
             descriptors: 0,
+            clock_cost: Cost::CLOCK,
             handlers: Vec::new(),
             idle: 0,
             jitter: 0,
@@ -165,6 +173,10 @@ impl Kernel {
         self.switches = 0;
         self.cpus = config.cpus;
         self.descriptors = config.descriptors;
+        self.clock_cost = match config.slow_code {
+            true => Cost::CLOCK_AFTER_WORK,
+            false => Cost::CLOCK,
+        };
         self.handlers.clear();
         self.idle = 0;
         self.jitter_left = 0;

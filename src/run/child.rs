@@ -246,6 +246,7 @@ impl Child {
             descriptors: settings.descriptors,
             os_threads: settings.os_threads,
             stack: super::program::stack(settings),
+            slow_code: settings.program,
             trace: explain.is_some_and(|explain| explain.trace),
             backtrace_at: explain.and_then(|explain| explain.backtrace_at),
             backtraces: explain.is_some(),

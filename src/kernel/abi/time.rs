@@ -34,7 +34,8 @@ impl Kernel {
 }
 
 fn read_clock(id: libc::clockid_t) -> Result<u64> {
-    quick("clock_gettime", Cost::CLOCK, |k| k.clock(id))
+    let cost = super::thread::with_kernel(|k| k.clock_cost);
+    quick("clock_gettime", cost, |k| k.clock(id))
 }
 
 #[unsafe(no_mangle)]
