@@ -5,6 +5,7 @@
 
 mod arguments;
 mod doctor;
+mod exec;
 mod instrument;
 mod launch;
 mod status;
@@ -53,6 +54,9 @@ enum Command {
         )]
         arguments: Vec<OsString>,
     },
+    /// Runs an existing binary under many seeds: a test binary's tests one by one, or a whole program. It needs no dependency on
+    /// squall and is not rebuilt.
+    Exec(exec::Arguments),
     /// Says whether this machine and this workspace offer what squall uses.
     Doctor {
         /// The workspace's `Cargo.toml`.
@@ -82,6 +86,7 @@ fn main() -> ExitCode {
     let result = match cli.command {
         Command::Test { arguments } => launch::test(&arguments),
         Command::Nextest { arguments } => launch::nextest(&arguments),
+        Command::Exec(arguments) => exec::run(&arguments),
         Command::Doctor { manifest_path } => doctor::run(manifest_path),
     };
     match result {

@@ -25,7 +25,18 @@ pub unsafe extern "C" fn __libc_start_main(
 ) -> c_int {
     let enter = squall::__private::enter_program;
     // SAFETY: these are the entry point's own arguments.
-    unsafe { start(main, count, values, init, fini, loader_fini, stack_end, enter) }
+    unsafe {
+        start(
+            main,
+            count,
+            values,
+            init,
+            fini,
+            loader_fini,
+            stack_end,
+            enter,
+        )
+    }
 }
 
 /// Defines functions of malloc(3) that hand the caller's address on as a last argument. The crate's own symbols are defined in

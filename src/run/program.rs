@@ -104,8 +104,7 @@ pub fn enter() -> Option<i32> {
 }
 
 fn settings(origin: &Origin, keep: bool) -> Result<Resolved, Failure> {
-    let environment =
-        env::Environment::read().map_err(|error| unusable(&origin.test, error))?;
+    let environment = env::Environment::read().map_err(|error| unusable(&origin.test, error))?;
     // What libraries besides the executable keep in their statics is not put back between runs.
     let settings = Settings::new()
         .isolation(Isolation::Process)

@@ -51,7 +51,10 @@ pub unsafe fn start(
     enter: fn() -> Option<i32>,
 ) -> c_int {
     let program = Program { main, enter };
-    assert!(PROGRAM.set(program).is_ok(), "squall bug: the program starts a second time");
+    assert!(
+        PROGRAM.set(program).is_ok(),
+        "squall bug: the program starts a second time"
+    );
     next!(
         c"__libc_start_main",
         fn(Main, c_int, *mut *mut c_char, Routine, Routine, Routine, *mut c_void) -> c_int,
@@ -71,9 +74,18 @@ unsafe extern "C" fn instead(
     values: *mut *mut c_char,
     environment: *mut *mut c_char,
 ) -> c_int {
-    let arguments = Arguments { count, values, environment };
-    assert!(ARGUMENTS.set(arguments).is_ok(), "squall bug: main is due a second time");
-    let program = PROGRAM.get().expect("squall bug: main is due before the program was started");
+    let arguments = Arguments {
+        count,
+        values,
+        environment,
+    };
+    assert!(
+        ARGUMENTS.set(arguments).is_ok(),
+        "squall bug: main is due a second time"
+    );
+    let program = PROGRAM
+        .get()
+        .expect("squall bug: main is due before the program was started");
     (program.enter)().unwrap_or_else(run_program)
 }
 
