@@ -20,6 +20,28 @@ pub fn draw(_: Domain, _: u64) -> Option<u64> {
     None
 }
 
+/// Does nothing.
+pub fn tell(_: impl FnOnce() -> String) {}
+
+/// Does nothing.
+pub fn remark(_: &str) {}
+
+/// Always `None`.
+pub fn stack() -> Option<String> {
+    None
+}
+
+/// What a waker wakes, and would tell where there is a kernel.
+pub trait Watched: std::task::Wake + Send + Sync + 'static {
+    /// Never called.
+    fn kept(&self);
+}
+
+/// The waker of `owner`.
+pub fn watched_waker<W: Watched>(owner: std::sync::Arc<W>) -> std::task::Waker {
+    owner.into()
+}
+
 /// Always empty.
 pub fn hosts() -> Vec<HostInfo> {
     Vec::new()

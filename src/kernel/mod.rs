@@ -37,7 +37,8 @@ on_supported_platforms! {
 
     pub use abi::{preload, touch};
     pub use thread::{
-        add_host, claim_host, draw, exit, fail_host, fault, hosts, image, in_kernel, in_simulation, link_down, link_latency, now, prewarm, simulate, spawn_on, trap,
+        Watched, add_host, claim_host, draw, exit, fail_host, fault, hosts, image, in_kernel, in_simulation, link_down, link_latency, now, prewarm, remark, simulate,
+        spawn_on, stack, tell, trap, watched_waker,
     };
     pub(crate) use world::{Cost, Kernel, Step};
 }
@@ -56,8 +57,8 @@ mod elsewhere;
     not(squall_portable)
 )))]
 pub use elsewhere::{
-    add_host, claim_host, draw, fail_host, hosts, in_simulation, link_down, link_latency, now,
-    spawn_on, touch,
+    Watched, add_host, claim_host, draw, fail_host, hosts, in_simulation, link_down, link_latency,
+    now, remark, spawn_on, stack, tell, touch, watched_waker,
 };
 
 pub use errno::{Errno, Result};

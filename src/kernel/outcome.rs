@@ -156,6 +156,8 @@ pub struct Outcome {
     pub trace: Option<Vec<Event>>,
     /// The backtrace at `Config::backtrace_at`.
     pub backtrace: Option<String>,
+    /// What there is to say about the run as a whole; empty unless a record was asked for.
+    pub remarks: Vec<String>,
     /// The most simulated threads that were alive at once.
     pub contexts: u32,
 }

@@ -11,6 +11,7 @@ pub(crate) struct Trace {
     record: Option<Vec<Event>>,
     wanted: Option<u64>,
     backtrace: Option<String>,
+    remarks: Vec<String>,
 }
 
 const START: u64 = 0x9e37_79b9_7f4a_7c15;
@@ -23,6 +24,7 @@ impl Trace {
             record: None,
             wanted: None,
             backtrace: None,
+            remarks: Vec::new(),
         }
     }
 
@@ -32,6 +34,7 @@ impl Trace {
         self.record = (record || wanted.is_some()).then(Vec::new);
         self.wanted = wanted;
         self.backtrace = None;
+        self.remarks.clear();
     }
 
     /// Folds a number into the digest.
@@ -73,6 +76,18 @@ impl Trace {
                 digest,
             });
         }
+    }
+
+    /// Keeps what a report should say about the run as a whole, once. Does nothing unless texts are wanted.
+    pub(crate) fn remark(&mut self, text: &str) {
+        if self.recording() && !self.remarks.iter().any(|known| known == text) {
+            self.remarks.push(text.to_owned());
+        }
+    }
+
+    /// What was remarked on.
+    pub(crate) fn take_remarks(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.remarks)
     }
 
     /// The digest of everything so far.

@@ -282,11 +282,12 @@ impl Child {
             .choices
             .as_ref()
             .expect("squall bug: a report within a run");
-        let (end, mut panics, notes) = self.with.scribe.close();
+        let (end, mut panics, mut notes) = self.with.scribe.close();
         if self.with.settings.program {
             panics = super::program::panics(&self.with.black_box.output().text());
         }
         let verdict = self.verdict(&outcome, end, &panics);
+        notes.extend(outcome.remarks);
         // Events are many, and their text is of use only where it was asked for.
         let trace = outcome.trace.filter(|_| explained);
         RunReport {

@@ -2,7 +2,9 @@
 //! for the sink. Every function says what it does outside a simulation.
 
 use super::slot;
-use super::{ME, INSIDE, Inside, end_run, machine, simulated, spawn, with_kernel};
+use super::{
+    INSIDE, Inside, ME, backtrace_here, end_run, machine, outside_kernel, simulated, spawn, with_kernel,
+};
 use crate::kernel::abi::raw;
 use crate::kernel::outcome::HostInfo;
 use crate::kernel::sched::thread_name;
@@ -34,6 +36,31 @@ pub fn draw(domain: Domain, n: u64) -> Option<u64> {
             v
         })
     })
+}
+
+/// An event of the harness's own, such as a fault, for the record of a run that is told. Its decision has been drawn, and is in
+/// the digest by that.
+pub fn tell(what: impl FnOnce() -> String) {
+    if recording() {
+        let what = outside_kernel(what);
+        with_kernel(|k| k.trace.push(k.now, k.sched.current, what));
+    }
+}
+
+/// Something that the report of a run should say about it as a whole; said once, however often it comes. Kept only where the run is told.
+pub fn remark(text: &str) {
+    if simulated() {
+        with_kernel(|k| k.trace.remark(text));
+    }
+}
+
+/// The caller's backtrace, where the run is told; it costs milliseconds.
+pub fn stack() -> Option<String> {
+    recording().then(|| outside_kernel(backtrace_here))
+}
+
+fn recording() -> bool {
+    simulated() && with_kernel(|k| k.trace.recording())
 }
 
 /// Adds a host to the running world. `None` if the name is taken.

@@ -16,6 +16,7 @@ mod life;
 mod simulate;
 mod slot;
 pub mod trap;
+mod waker;
 
 use super::sched::{CARRIER, ThreadName};
 use super::{End, Kernel, Sink};
@@ -28,11 +29,13 @@ use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 
 pub(crate) use doors::sink;
 pub use doors::{
-    add_host, claim_host, draw, exit, fail_host, hosts, in_kernel, in_simulation, link_down, link_latency, now, spawn_on,
+    add_host, claim_host, draw, exit, fail_host, hosts, in_kernel, in_simulation, link_down, link_latency, now, remark, spawn_on,
+    stack, tell,
 };
 pub(crate) use keys::{key_created, key_deleted};
 pub(crate) use life::finish_thread;
 pub use simulate::{prewarm, simulate};
+pub use waker::{Watched, watched_waker};
 
 /// Everything that a simulation needs. It lives on the heap and is never freed, so that it survives both the restoring of
 /// statics between runs and a `fork`.

@@ -99,6 +99,7 @@ pub fn simulate(
         End::Returned | End::Exited(_) | End::Aborted { .. } | End::HostFailed { .. } => {}
     }
     threads.retain(|t| t.id != 0);
+    let remarks = m.kernel.trace.take_remarks();
     let (trace, backtrace) = m.kernel.trace.take();
     let outcome = Outcome {
         end,
@@ -110,6 +111,7 @@ pub fn simulate(
         refused: std::mem::take(&mut m.kernel.refused),
         trace,
         backtrace,
+        remarks,
         contexts: m.kernel.sched.peak,
     };
     raw::arm(false);
