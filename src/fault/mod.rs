@@ -1,0 +1,26 @@
+//! Faults that hit futures: dropping them where they wait, polling them when nothing woke them, giving them another waker at
+//! each poll. All of it is within the contract of `Future`, and all of it happens in production: `select!` and timeouts
+//! drop, `join!` polls for its neighbours' sake, and a future that moves between tasks gets another waker.
+//!
+//! Tests call in here through `squall::stress` and its neighbours, `run` applies the switch of a test to its body. Every decision
+//! is drawn from the run's choices, so that it is logged and replayed; 0 always means "no fault". Calls `kernel` alone.
+
+mod cancel;
+mod cut;
+mod site;
+mod stress;
+
+pub use cancel::{
+    CancelEachAwait, CancelEachAwaitOf, SweepError, Swept, cancel_at_every_await,
+    cancel_at_every_await_of,
+};
+pub use cut::{CancelAtSomeAwait, Cancelled, cancel_at_some_await};
+pub use stress::{Faults, Stress, stress, stress_with};
+
+use crate::kernel::{self, Domain};
+
+/// Whether something happens that has one chance in four: a fault site is active in a quarter of the runs, and an active one
+/// fires at a quarter of its visits. Never outside a simulation.
+fn quarter() -> bool {
+    kernel::draw(Domain::Faults, 4) == Some(3)
+}
