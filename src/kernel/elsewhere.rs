@@ -1,6 +1,6 @@
 //! The kernel's functions where there is no kernel: nothing is ever simulated, and `run` says so before it comes to these.
 
-use super::{Domain, HostInfo, Touch};
+use super::{Domain, HostInfo, LinkChange, Touch};
 
 /// Always false.
 pub fn in_simulation() -> bool {
@@ -67,13 +67,7 @@ pub fn fail_host(_: String) -> ! {
 
 /// # Panics
 /// Always.
-pub fn link_latency(_: u16, _: u16, _: u64, _: u64) {
-    panic!("links exist only inside a simulation")
-}
-
-/// # Panics
-/// Always.
-pub fn link_down(_: u16, _: u16, _: bool) {
+pub fn change_link(_: Option<u16>, _: Option<u16>, _: &LinkChange) {
     panic!("links exist only inside a simulation")
 }
 

@@ -10,6 +10,7 @@
 mod errno;
 mod oracle;
 mod outcome;
+mod path;
 
 /// Declares what exists only where the kernel does.
 macro_rules! on_supported_platforms {
@@ -36,10 +37,8 @@ on_supported_platforms! {
     mod world;
 
     pub use abi::{preload, touch};
-    pub use thread::{
-        Watched, add_host, claim_host, draw, exit, fail_host, fault, hosts, image, in_kernel, in_simulation, link_down, link_latency, now, prewarm, remark, simulate,
-        spawn_on, stack, tell, trap, watched_waker,
-    };
+    pub use thread::doors::*;
+    pub use thread::{Watched, fault, image, prewarm, simulate, trap, watched_waker};
     pub(crate) use world::{Cost, Kernel, Step};
 }
 
@@ -56,11 +55,9 @@ mod elsewhere;
     target_env = "gnu",
     not(squall_portable)
 )))]
-pub use elsewhere::{
-    Watched, add_host, claim_host, draw, fail_host, hosts, in_simulation, link_down, link_latency,
-    now, remark, spawn_on, stack, tell, touch, watched_waker,
-};
+pub use elsewhere::*;
 
 pub use errno::{Errno, Result};
 pub use oracle::{Domain, Entity, NOBODY, Oracle, Pick, Touch};
 pub use outcome::{Config, End, Event, HostInfo, Outcome, Refused, Sink, ThreadReport};
+pub use path::{Delay, LinkChange, MILLION};

@@ -293,6 +293,15 @@ impl Kernel {
         }
     }
 
+    /// The test changes the world: the record says how. The digest sees what comes of it.
+    pub(crate) fn world_changes(&mut self, how: impl FnOnce(&Kernel) -> String) {
+        if self.trace.recording() {
+            let what = format!("world: {}", how(self));
+            let (now, current) = (self.now, self.sched.current);
+            self.trace.push(now, current, what);
+        }
+    }
+
     /// The host of the running thread.
     pub(crate) fn host(&self) -> &Host {
         &self.hosts[usize::from(self.sched.me().host)]

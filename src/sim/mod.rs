@@ -3,10 +3,14 @@
 
 mod host;
 mod link;
+mod names;
+mod shape;
 
 pub use host::{Host, HostOutcome};
+pub use link::{Latency, Link};
+pub use names::Hosts;
+pub use shape::{Partition, Shape};
 
-use std::ops::RangeInclusive;
 use std::time::Duration;
 
 /// The simulated world of one run.
@@ -56,37 +60,99 @@ impl Sim {
         crate::kernel::hosts().into_iter().map(Host::from).collect()
     }
 
-    /// Cuts the link between two hosts in both directions: packets that leave from now on are lost. TCP retransmits, and
-    /// gives up with `ETIMEDOUT` after its usual time (about two minutes for a connection attempt, about a quarter of an
-    /// hour for one that is established).
+    /// The link between two hosts, or between each of one group and each of another, both directions; to change how packets
+    /// travel there.
     ///
     /// # Panics
     /// If there is no host of one of the names.
-    pub fn partition(&self, a: &str, b: &str) {
-        link::cut(a, b, true);
+    pub fn link(&self, a: impl Hosts, b: impl Hosts) -> Link {
+        Link::between(a, b)
+    }
+
+    /// One direction of a link.
+    ///
+    /// # Panics
+    /// If there is no host of one of the names.
+    pub fn link_oneway(&self, from: impl Hosts, to: impl Hosts) -> Link {
+        Link::oneway(from, to)
+    }
+
+    /// Every link of the world, those to hosts that are yet to come included. What is set for single links before is
+    /// overwritten, what is set after it is kept. Inside a host nothing is ever lost or delayed.
+    pub fn network(&self) -> Link {
+        Link::all()
+    }
+
+    /// Cuts the link between two hosts, or two groups of hosts, in both directions: packets that leave from now on are lost. TCP
+    /// retransmits, and gives up with `ETIMEDOUT` after its usual time (about two minutes for a connection attempt, about
+    /// a quarter of an hour for one that is established).
+    ///
+    /// # Panics
+    /// If there is no host of one of the names.
+    pub fn partition(&self, a: impl Hosts, b: impl Hosts) {
+        Link::between(a, b).partition();
     }
 
     /// Cuts the link in one direction only.
     ///
     /// # Panics
     /// If there is no host of one of the names.
-    pub fn partition_oneway(&self, from: &str, to: &str) {
-        link::cut_oneway(from, to, true);
+    pub fn partition_oneway(&self, from: impl Hosts, to: impl Hosts) {
+        Link::oneway(from, to).partition();
     }
 
-    /// Repairs the link between two hosts in both directions.
+    /// Repairs the link between two hosts, or two groups of hosts, in both directions.
     ///
     /// # Panics
     /// If there is no host of one of the names.
-    pub fn repair(&self, a: &str, b: &str) {
-        link::cut(a, b, false);
+    pub fn repair(&self, a: impl Hosts, b: impl Hosts) {
+        Link::between(a, b).repair();
     }
 
-    /// Sets how long packets travel from one host to another: uniform over the range. Default: 200 us to 1 ms.
+    /// Divides hosts as Jepsen does: the seed decides who is on which side.
+    ///
+    /// ```no_run
+    /// # async fn example(sim: squall::Sim) {
+    /// use squall::Shape;
+    /// let partition = sim.split(Shape::Halves, ["a", "b", "c"]);
+    /// tokio::time::sleep(std::time::Duration::from_secs(10)).await;
+    /// partition.heal();
+    /// # }
+    /// ```
+    ///
+    /// # Panics
+    /// If there is no host of one of the names, or fewer than two are named.
+    pub fn split(&self, shape: Shape, hosts: impl Hosts) -> Partition {
+        shape::split(&shape, hosts)
+    }
+
+    /// Packets between the hosts wait, in both directions, until [`Sim::release`].
+    ///
+    /// # Panics
+    /// If there is no host of one of the names.
+    pub fn hold(&self, a: impl Hosts, b: impl Hosts) {
+        Link::between(a, b).hold();
+    }
+
+    /// Packets that wait since [`Sim::hold`] travel now.
+    ///
+    /// # Panics
+    /// If there is no host of one of the names.
+    pub fn release(&self, a: impl Hosts, b: impl Hosts) {
+        Link::between(a, b).release();
+    }
+
+    /// Every link as at the start of the run; packets that were held travel.
+    pub fn heal_network(&self) {
+        Link::all().heal();
+    }
+
+    /// Sets how long packets travel from one host to another, in this direction: a time, a range, or any [`Latency`].
+    /// Default: 200 us to 1 ms.
     ///
     /// # Panics
     /// If there is no host of one of the names, or the range is empty.
-    pub fn latency(&self, from: &str, to: &str, range: RangeInclusive<Duration>) {
-        link::latency(from, to, &range);
+    pub fn latency(&self, from: impl Hosts, to: impl Hosts, latency: impl Into<Latency>) {
+        Link::oneway(from, to).latency(latency);
     }
 }

@@ -16,7 +16,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 const LARGEST: usize = 65_507;
 
 /// A datagram under way or waiting.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Datagram {
     pub(crate) data: Vec<u8>,
     pub(crate) from: SocketAddr,
@@ -306,14 +306,12 @@ impl Kernel {
             self.udp_send_everyone(host, datagram);
         } else if there == host {
             self.udp_arrives(host, datagram);
-        } else if let Some(at) = self.travel(host, there, 0) {
-            self.net_at(
-                at,
-                NetEvent::Datagram {
-                    host: there,
-                    datagram: Box::new(datagram),
-                },
-            );
+        } else {
+            let event = NetEvent::Datagram {
+                host: there,
+                datagram: Box::new(datagram),
+            };
+            self.send_alone(host, there, n, event);
         }
         Ok(n)
     }
@@ -333,15 +331,13 @@ impl Kernel {
                 };
                 if sender == host {
                     self.udp_unreachable(sender, d.from, d.to);
-                } else if let Some(at) = self.travel(host, sender, 0) {
-                    self.net_at(
-                        at,
-                        NetEvent::Unreachable {
-                            host: sender,
-                            from: d.from,
-                            to: d.to,
-                        },
-                    );
+                } else {
+                    let event = NetEvent::Unreachable {
+                        host: sender,
+                        from: d.from,
+                        to: d.to,
+                    };
+                    self.send_alone(host, sender, 0, event);
                 }
                 self.net.spare(d.data);
             }

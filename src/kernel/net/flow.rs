@@ -150,6 +150,7 @@ impl End {
 /// A connection.
 pub(crate) struct Flow {
     generation: u32,
+    live: bool,
     /// Its ends are on different hosts.
     pub(crate) remote: bool,
     pub(crate) ends: [End; 2],
@@ -179,6 +180,7 @@ impl Flows {
         self.free.clear();
         for (i, f) in self.slots.iter_mut().enumerate().rev() {
             f.generation = 0;
+            f.live = false;
             f.ends[CLIENT].owner = Owner::Nobody;
             f.ends[SERVER].owner = Owner::Nobody;
             self.free.push(i as u32);
@@ -204,12 +206,14 @@ impl Flows {
         let index = self.free.pop().unwrap_or_else(|| {
             self.slots.push(Flow {
                 generation: 0,
+                live: false,
                 remote: false,
                 ends: [End::new(), End::new()],
             });
             self.slots.len() as u32 - 1
         });
         let flow = &mut self.slots[index as usize];
+        flow.live = true;
         flow.remote = client.0 != server.0;
         flow.ends[CLIENT].reset(client.0, client.1);
         flow.ends[SERVER].reset(server.0, server.1);
@@ -219,9 +223,22 @@ impl Flows {
         }
     }
 
+    /// The connections whose ends are on different hosts that `wanted` says, in the order of their places.
+    pub(super) fn between(&self, wanted: impl Fn(u16, u16) -> bool) -> Vec<FlowId> {
+        let slots = self.slots.iter().enumerate();
+        let crossing = slots.filter(|(_, f)| f.live && f.remote && wanted(f.ends[CLIENT].host, f.ends[SERVER].host));
+        crossing
+            .map(|(index, f)| FlowId {
+                index: index as u32,
+                generation: f.generation,
+            })
+            .collect()
+    }
+
     fn remove(&mut self, id: FlowId) {
         if let Some(f) = self.get_mut(id) {
             f.generation = f.generation.wrapping_add(1);
+            f.live = false;
             for end in &mut f.ends {
                 end.inbox.shrink();
                 end.wire.out.shrink();

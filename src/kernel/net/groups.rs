@@ -24,14 +24,13 @@ impl Kernel {
                 };
                 if there == host {
                     self.udp_deliver(id, copy);
-                } else if let Some(at) = self.travel(host, there, 0) {
-                    self.net_at(
-                        at,
-                        NetEvent::Copy {
-                            to: id,
-                            datagram: Box::new(copy),
-                        },
-                    );
+                } else {
+                    let size = copy.data.len();
+                    let event = NetEvent::Copy {
+                        to: id,
+                        datagram: Box::new(copy),
+                    };
+                    self.send_alone(host, there, size, event);
                 }
             }
         }

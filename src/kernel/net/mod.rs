@@ -27,7 +27,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
 /// Something that arrives over the network.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum NetEvent {
     /// A packet of a connection arrives at an end.
     Packet {
@@ -53,6 +53,18 @@ pub(crate) enum NetEvent {
         from: SocketAddr,
         to: SocketAddr,
     },
+}
+
+impl NetEvent {
+    /// Changes a byte of a datagram's payload, as faulty memory on its way does, after which the checksum was computed anew.
+    fn corrupt(&mut self, below: &mut dyn FnMut(u64) -> u64) {
+        if let NetEvent::Datagram { datagram, .. } | NetEvent::Copy { datagram, .. } = self
+            && !datagram.data.is_empty()
+        {
+            let at = below(datagram.data.len() as u64) as usize;
+            datagram.data[at] ^= 1 + below(255) as u8;
+        }
+    }
 }
 
 /// The network's state.

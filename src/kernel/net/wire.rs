@@ -7,6 +7,7 @@
 
 use super::NetEvent;
 use super::flow::{CLIENT, End, FlowId, Owner, Phase};
+use super::link::TCP_HEADER;
 use crate::kernel::descriptor::buffer::Buffer;
 use crate::kernel::descriptor::bits;
 use crate::kernel::{Domain, Errno, Kernel};
@@ -16,8 +17,6 @@ const RTO_MIN: u64 = 200 * MS;
 const RTO_MAX: u64 = 120_000 * MS;
 /// Data is repeated so often: then about a quarter of an hour has passed.
 const DATA_RETRIES: u32 = 15;
-/// The most bytes that travel in one piece.
-const SEGMENT: u64 = 65_483;
 /// One segment in so many is cut at a random place.
 const CUT: u64 = 4;
 
@@ -51,7 +50,7 @@ pub(crate) struct Wire {
     expected: u64,
     pub(super) advertised: u64,
     /// When the last packet of this end arrives at its peer.
-    last_arrival: u64,
+    pub(super) last_arrival: u64,
     /// When something is repeated; 0 if nothing is waited for.
     retransmit_at: u64,
     timer_pending: bool,
@@ -155,18 +154,22 @@ impl Kernel {
         };
         let (from, to) = (f.ends[side].host, f.ends[1 - side].host);
         let earliest = f.ends[side].wire.last_arrival;
-        if let Some(at) = self.travel(from, to, earliest) {
-            if let Some(f) = self.net.flows.get_mut(id) {
-                f.ends[side].wire.last_arrival = at;
+        let (size, later) = match packet {
+            Packet::Data { len, fin, .. } => {
+                let slow = if fin { self.net.links.get(from, to).slow_close } else { 0 };
+                (TCP_HEADER + u64::from(len), slow)
             }
-            self.net_at(
-                at,
-                NetEvent::Packet {
-                    flow: id,
-                    to: 1 - side,
-                    packet,
-                },
-            );
+            Packet::Syn | Packet::SynAck { .. } | Packet::Ack { .. } | Packet::Reset => (TCP_HEADER, 0),
+        };
+        let event = NetEvent::Packet {
+            flow: id,
+            to: 1 - side,
+            packet,
+        };
+        if let Some(at) = self.send_in_order((from, to), size, earliest, later, event)
+            && let Some(f) = self.net.flows.get_mut(id)
+        {
+            f.ends[side].wire.last_arrival = at;
         }
     }
 
@@ -223,7 +226,9 @@ impl Kernel {
             }
             let wire = &me.wire;
             let end = wire.end_of_stream();
-            let mut len = end.min(wire.limit).saturating_sub(wire.next).min(SEGMENT);
+            let link = self.net.links.get(me.host, f.ends[1 - side].host);
+            let (most, slow_close) = (u64::from(link.segment), link.slow_close > 0);
+            let mut len = end.min(wire.limit).saturating_sub(wire.next).min(most);
             let fin_due = me.finished && !wire.fin_sent && !wire.fin_acknowledged;
             if len == 0 && !(fin_due && wire.next == end) {
                 if !wire.waiting_for_ack() && end > wire.next && wire.retransmit_at == 0 {
@@ -242,7 +247,8 @@ impl Kernel {
             };
             let wire = &mut f.ends[side].wire;
             let seq = wire.next;
-            let fin = fin_due && seq + len == end;
+            // Where the end of a stream travels slowly, what comes before it does not.
+            let fin = fin_due && seq + len == end && (len == 0 || !slow_close);
             wire.next += len;
             wire.fin_sent |= fin;
             if wire.sample.is_none() && wire.next > wire.highest {

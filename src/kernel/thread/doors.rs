@@ -8,7 +8,7 @@ use super::{
 use crate::kernel::abi::raw;
 use crate::kernel::outcome::HostInfo;
 use crate::kernel::sched::thread_name;
-use crate::kernel::{Domain, End};
+use crate::kernel::{Domain, End, LinkChange};
 use std::ffi::c_void;
 use std::sync::atomic::Ordering;
 
@@ -123,22 +123,13 @@ pub fn spawn_on(host: u16, name: &str, body: Box<dyn FnOnce() + Send>) {
     with_kernel(|k| k.sched.threads[id as usize].detached = true);
 }
 
-/// Sets the range of travel times from one host to another, both ends included, in nanoseconds.
+/// Changes a direction of a link; `None` stands for every host. What is on its way still arrives.
 ///
 /// # Panics
 /// Outside a simulation.
-pub fn link_latency(from: u16, to: u16, least: u64, most: u64) {
+pub fn change_link(from: Option<u16>, to: Option<u16>, change: &LinkChange) {
     assert!(simulated(), "links exist only inside a simulation");
-    with_kernel(|k| k.link_latency(from, to, least, most));
-}
-
-/// Cuts or repairs the link from one host to another. What is on its way still arrives.
-///
-/// # Panics
-/// Outside a simulation.
-pub fn link_down(from: u16, to: u16, down: bool) {
-    assert!(simulated(), "links exist only inside a simulation");
-    with_kernel(|k| k.link_down(from, to, down));
+    with_kernel(|k| k.change_link(from, to, change));
 }
 
 /// Ends the run because the running thread's host failed.

@@ -8,7 +8,7 @@
 
 mod baton;
 mod context;
-mod doors;
+pub mod doors;
 pub mod fault;
 pub mod image;
 mod keys;
@@ -27,11 +27,8 @@ use std::cell::Cell;
 use std::ffi::c_void;
 use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 
-pub(crate) use doors::sink;
-pub use doors::{
-    add_host, claim_host, draw, exit, fail_host, hosts, in_kernel, in_simulation, link_down, link_latency, now, remark, spawn_on,
-    stack, tell,
-};
+pub(crate) use doors::{in_simulation, sink};
+
 pub(crate) use keys::{key_created, key_deleted};
 pub(crate) use life::finish_thread;
 pub use simulate::{prewarm, simulate};
