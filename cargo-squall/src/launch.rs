@@ -4,6 +4,7 @@
 //! changing `Cargo.lock`: `--locked` goes on working, and cargo keeps both builds in the same target directory.
 
 use crate::arguments::Arguments;
+use crate::exec::existing;
 use crate::instrument;
 use crate::status;
 use crate::workspace::{Workspace, cargo};
@@ -21,7 +22,13 @@ const REPORT_VARIABLE: &str = "CARGO_SQUALL_REPORT";
 
 /// `cargo squall test`.
 pub fn test(words: &[OsString]) -> Result<u8> {
-    let run = Run::new("test", words)?;
+    let without = existing::asked(words);
+    let words = without.as_deref().unwrap_or(words);
+    let mut run = Run::new("test", words)?;
+    if without.is_some() {
+        run.settings.extend(existing::settings(words)?);
+        run.variables.push(existing::variable(words)?);
+    }
     let ended = run
         .command(&["test"], words)
         .status()
@@ -61,6 +68,9 @@ struct Run {
     name: &'static str,
     /// The cargo setting that puts the copy in tokio's place; empty where tokio stays as it is.
     overriding: Vec<OsString>,
+    /// What else cargo is told.
+    settings: Vec<OsString>,
+    variables: Vec<(&'static str, String)>,
     /// What the tests say of themselves.
     report: PathBuf,
     runs_nothing: bool,
@@ -84,6 +94,8 @@ impl Run {
         Ok(Run {
             name,
             overriding: overriding(&workspace)?,
+            settings: Vec::new(),
+            variables: Vec::new(),
             report,
             runs_nothing: arguments.runs_nothing || nextest_lists,
         })
@@ -94,7 +106,9 @@ impl Run {
         command
             .args(verb)
             .args(&self.overriding)
+            .args(&self.settings)
             .args(words)
+            .envs(self.variables.iter().map(|(name, value)| (name, value)))
             .env(REPORT_VARIABLE, &self.report);
         if self.overriding.is_empty() {
             command.env_remove(COMMAND_VARIABLE);

@@ -5,6 +5,7 @@
 //! [`runs`] starts them and says what became of each. `cargo squall test --existing` comes here too: it makes cargo start its
 //! test binaries through this command.
 
+pub mod existing;
 mod library;
 mod libtest;
 mod program;
@@ -56,8 +57,9 @@ pub fn run(arguments: &Arguments) -> Result<u8> {
     let binary = find(binary)?;
     let kind = program::look_at(&binary)?;
     let kind = match kind {
-        Kind::Linked if arguments.by_cargo => {
-            // Its own squall tests run as they do under `cargo test`, and so do the others.
+        _ if arguments.by_cargo && (kind == Kind::Linked || !existing::is_test_binary(&binary)) => {
+            // Its own squall tests run as they do under `cargo test`, and so do the others; and an example in the documentation
+            // has its own verdict, which rustdoc makes.
             let error = Command::new(&binary).args(rest).exec();
             return Err(error).with_context(|| format!("cannot start {}", binary.display()));
         }

@@ -1,6 +1,7 @@
 //! Starts the coordinator of each test, several side by side if asked for, and says what became of it. A test that fails under
 //! squall runs natively once, too: what fails there as well is no finding of squall's.
 
+use super::existing;
 use crate::status;
 use anyhow::{Context, Result};
 use serde::Deserialize;
@@ -310,17 +311,11 @@ impl Suite {
     fn told(&self, test: &Test, result: &Path) -> Result<String> {
         let variable = |name: &str| std::env::var(name).ok();
         let manifest = variable("CARGO_MANIFEST_DIR").filter(|_| self.by_cargo);
-        let stem = self
-            .binary
-            .file_stem()
-            .unwrap_or_default()
-            .to_string_lossy();
-        // Cargo puts a hash behind a test binary's name.
-        let target = stem.rsplit_once('-').map_or(&*stem, |(name, _)| name);
+        let target = existing::target(&self.binary);
         let told = serde_json::json!({
             "test": test.name,
-            "package": variable("CARGO_PKG_NAME").filter(|_| self.by_cargo).unwrap_or_else(|| stem.clone().into_owned()),
-            "target": if self.libtest { format!("test {target}") } else { format!("bin {stem}") },
+            "package": variable("CARGO_PKG_NAME").filter(|_| self.by_cargo).unwrap_or_else(|| target.clone()),
+            "target": if self.libtest { format!("test {target}") } else { format!("bin {target}") },
             "manifest_dir": manifest,
             "command": self.again(test),
             "result": result,
@@ -331,22 +326,26 @@ impl Suite {
 
     /// The command that runs a test again, as a person would write it.
     fn again(&self, test: &Test) -> String {
-        let mut words = vec![
-            "cargo squall exec --".to_owned(),
-            quoted(&self.shown(&self.binary)),
-        ];
+        let ignored = |word: &&OsString| *word == "--ignored" || *word == "--include-ignored";
+        let ignored = test.words.iter().find(ignored);
+        let ignored = ignored.map(|word| word.to_string_lossy().into_owned());
+        if self.by_cargo
+            && let Some(words) = existing::again(&self.binary, self.libtest.then_some(&test.name))
+        {
+            let words = words.into_iter().chain(ignored);
+            return words
+                .map(|word| quoted(&word))
+                .collect::<Vec<_>>()
+                .join(" ");
+        }
+        let binary = quoted(&self.shown(&self.binary));
+        let mut words = vec!["cargo squall exec --".to_owned(), binary];
         if self.libtest {
-            let ignored = |word: &&OsString| *word == "--ignored" || *word == "--include-ignored";
-            let ignored = test.words.iter().find(ignored);
-            words.push(quoted(&test.name));
-            words.push("--exact".to_owned());
-            words.extend(ignored.map(|word| word.to_string_lossy().into_owned()));
+            words.extend([quoted(&test.name), "--exact".to_owned()]);
+            words.extend(ignored);
         } else {
-            words.extend(
-                test.words
-                    .iter()
-                    .map(|word| quoted(&word.to_string_lossy())),
-            );
+            let own = test.words.iter().map(|word| word.to_string_lossy());
+            words.extend(own.map(|word| quoted(&word)));
         }
         words.join(" ")
     }
