@@ -10,7 +10,7 @@ use crate::units;
 
 /// Every argument, in the order in which messages list them.
 const KNOWN: &str = "seeds, budget, strategy, isolation, jobs, audit, watchdog, memory, cpus, descriptors, hosts, \
-                     max_time, max_steps, and tokio's flavor, worker_threads, start_paused, unhandled_panic, name, crate";
+                     max_time, max_steps, faults, cancel, and tokio's flavor, worker_threads, start_paused, unhandled_panic, name, crate";
 
 /// Which runtime the test asks for.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -25,6 +25,10 @@ pub(crate) enum Flavor {
 pub(crate) struct Arguments {
     /// Calls on `squall::Settings`, each beginning with a dot.
     pub(crate) settings: TokenStream,
+    /// The place of the argument that puts the body under faults.
+    pub(crate) faults: Option<Span>,
+    /// The check of a body that is dropped at one of its awaits.
+    pub(crate) cancel: Option<Path>,
     pub(crate) flavor: Option<(Flavor, Span)>,
     pub(crate) worker_threads: Option<LitInt>,
     pub(crate) start_paused: Option<(bool, Span)>,
@@ -38,6 +42,8 @@ impl Arguments {
     /// The place of an argument that only a runtime can obey.
     pub(crate) fn runtime_argument(&self) -> Option<Span> {
         let spans = [
+            self.faults,
+            self.cancel.as_ref().map(Spanned::span),
             self.flavor.map(|(_, span)| span),
             self.worker_threads.as_ref().map(LitInt::span),
             self.start_paused.map(|(_, span)| span),
@@ -100,6 +106,17 @@ impl Arguments {
                 Ok(())
             }
             "hosts" => self.hosts(span, input),
+            "faults" => self.faults(span, input),
+            "cancel" => {
+                let form = "the path of an async function in quotes, which checks what a dropped body leaves behind";
+                let text: LitStr = literal(input, name, form)?;
+                let path = text.parse();
+                self.cancel =
+                    Some(path.map_err(|_| {
+                        syn::Error::new(text.span(), format!("`{name}` is {form}"))
+                    })?);
+                Ok(())
+            }
             _ => self.take_tokio(name, span, input),
         }
     }
@@ -200,6 +217,22 @@ impl Arguments {
             }
         }
         self.setting("hosts", span, quote!([#(#names),*]));
+        Ok(())
+    }
+
+    fn faults(&mut self, span: Span, input: ParseStream<'_>) -> syn::Result<()> {
+        let form = "a list in quotes of: spurious_polls, rotate_wakers";
+        let text: LitStr = literal(input, "faults", form)?;
+        let mut kinds = Vec::new();
+        for kind in text.value().split(',') {
+            kinds.push(match kind.trim() {
+                "spurious_polls" => Ident::new("SPURIOUS_POLLS", text.span()),
+                "rotate_wakers" => Ident::new("ROTATE_WAKERS", text.span()),
+                _ => return Err(syn::Error::new(text.span(), format!("`faults` is {form}"))),
+            });
+        }
+        self.setting("faults", span, quote!(#(::squall::Faults::#kinds)|*));
+        self.faults = Some(span);
         Ok(())
     }
 

@@ -43,7 +43,16 @@ fn expand(arguments: &Arguments, function: &ItemFn) -> syn::Result<TokenStream> 
     let settings = settings(arguments);
     let takes_sim = sig.inputs.first();
     let argument = takes_sim.map(|argument| quote_spanned!(argument.span()=> start.sim()));
-    let call = quote!(#name(#argument));
+    let mut call = quote!(#name(#argument));
+    if arguments.faults.is_some() {
+        call = quote!(start.stressed(#call));
+    }
+    if let Some(check) = &arguments.cancel {
+        let argument = argument.map(|argument| quote!(#argument,));
+        call = quote_spanned! {check.span()=>
+            ::squall::__private::cancelled(#call, async |cancelled| #check(#argument cancelled).await)
+        };
+    }
     let body = match sig.asyncness {
         Some(_) => on_runtime(arguments, &call),
         None => quote!(::squall::__private::outcome(#call)),
@@ -219,7 +228,7 @@ mod tests {
                 async fn f() {}
             )
         };
-        let cases: [(TokenStream, TokenStream, &str); 24] = [
+        let cases: [(TokenStream, TokenStream, &str); 28] = [
             (
                 quote!(seds = 5),
                 plain(),
@@ -265,6 +274,28 @@ mod tests {
                 "`isolation` is \\\"batch\\\" or \\\"process\\\"",
             ),
             (quote!(flavor = "threaded"), plain(), "`flavor` is "),
+            (
+                quote!(faults = "spurious_polls, crash"),
+                plain(),
+                "`faults` is a list in quotes of: spurious_polls",
+            ),
+            (
+                quote!(cancel = "not a path"),
+                plain(),
+                "`cancel` is the path of an async function in quotes",
+            ),
+            (
+                quote!(cancel = true),
+                plain(),
+                "`cancel` is the path of an async function in quotes",
+            ),
+            (
+                quote!(faults = "spurious_polls"),
+                quote!(
+                    fn f() {}
+                ),
+                "the function is not async",
+            ),
             (
                 quote!(multi_thread),
                 plain(),
@@ -382,6 +413,26 @@ mod tests {
             text.contains("MultiThread (:: core :: option :: Option :: Some (3))"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn faults_and_cancellation_wrap_the_call() {
+        let text = expanded(
+            quote!(
+                faults = "rotate_wakers, spurious_polls",
+                cancel = "checks::holds"
+            ),
+            quote!(
+                async fn f(sim: Sim) {}
+            ),
+        );
+        for part in [
+            "faults (:: squall :: Faults :: ROTATE_WAKERS | :: squall :: Faults :: SPURIOUS_POLLS)",
+            "cancelled (start . stressed (f (start . sim ())) , async",
+            "checks :: holds (start . sim () , cancelled) . await",
+        ] {
+            assert!(text.contains(part), "{part} is missing in {text}");
+        }
     }
 
     #[test]

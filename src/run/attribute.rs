@@ -35,9 +35,35 @@
 /// | `hosts = ["a", "b"]` | simulated hosts besides `test` | none |
 /// | `max_time = "1h"` | virtual time after which a run fails | 24 h |
 /// | `max_steps = 1000` | kernel entries after which a run fails | 50 million |
+/// | `faults = "spurious_polls, rotate_wakers"` | what the body of an `async` test is put under, see [`Faults`](crate::Faults) | none |
+/// | `cancel = "check"` | drop the body at one of its awaits and run this function then, see below | none |
 ///
 /// And those of `#[tokio::test]`, with its meanings: `flavor`, `worker_threads`, `start_paused`, `unhandled_panic`, `name`,
 /// `crate`. Where `flavor` is left out, each seed draws one: `current_thread`, or `multi_thread` with 1 to 8 workers.
+///
+/// # Cancellation
+///
+/// With `cancel = "path"` the body is an operation that may be dropped half done: as
+/// [`cancel_at_some_await`](crate::cancel_at_some_await) does, each seed drops it at one of its awaits, or lets it finish. Then the async function
+/// at that path says whether what is left behind is whole. It takes what the test takes, and after that where the body
+/// was dropped, `None` if it was done. Statics are put back between runs, so the two may meet in one.
+///
+/// ```no_run
+/// # use std::sync::atomic::{AtomicI64, Ordering::SeqCst};
+/// static ACCOUNTS: [AtomicI64; 2] = [AtomicI64::new(10), AtomicI64::new(0)];
+///
+/// #[squall::test(cancel = "nothing_is_lost")]
+/// async fn transfer() {
+///     ACCOUNTS[0].fetch_sub(3, SeqCst);
+///     tokio::task::yield_now().await; // dropped here, three are gone
+///     ACCOUNTS[1].fetch_add(3, SeqCst);
+/// }
+///
+/// async fn nothing_is_lost(_: Option<squall::Cancelled>) {
+///     assert_eq!(ACCOUNTS[0].load(SeqCst) + ACCOUNTS[1].load(SeqCst), 10);
+/// }
+/// # fn main() {}
+/// ```
 ///
 /// # Misuse is an error of compilation
 ///

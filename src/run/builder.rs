@@ -7,6 +7,7 @@ use super::returned::Returned;
 use super::settings::{Flavor, Isolation, Settings};
 use super::start::{self, Start};
 use crate::explore::Selection;
+use crate::fault::Faults;
 use crate::sim::Sim;
 
 /// Runs a body under many seeds.
@@ -55,6 +56,7 @@ impl Builder {
         max_time: Duration;
         max_steps: u64;
         flavor: Flavor;
+        faults: Faults;
         keep_failures: bool;
     }
 

@@ -78,7 +78,8 @@ pub mod private {
     pub use crate::explore::named as strategy;
     pub use tokio;
 
-    use super::{Origin, Returned, Settings};
+    use super::{Error, Origin, Returned, Settings, start};
+    use crate::fault::Cancelled;
 
     #[cfg(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu", not(squall_portable)))]
     pub use super::program::enter as enter_program;
@@ -90,6 +91,14 @@ pub mod private {
         body: impl Fn(&Start) -> Result<(), String> + Send + Sync + 'static,
     ) {
         super::fail(super::execute(&Origin::of(site), &settings, Box::new(body)));
+    }
+
+    /// A body that is dropped at one of its awaits, and then its check.
+    pub async fn cancelled<R: Returned, C: Returned>(
+        body: impl Future<Output = R>,
+        check: impl AsyncFnOnce(Option<Cancelled>) -> C,
+    ) -> Result<(), Error> {
+        start::cancelled(body, check).await
     }
 
     /// What a body returned, in the one form that the runner knows.

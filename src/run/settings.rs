@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::env::Environment;
 use crate::explore::{Name, Selection};
+use crate::fault::Faults;
 
 /// How runs are kept apart.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -45,6 +46,7 @@ pub struct Settings {
     pub(crate) max_time: Option<Duration>,
     pub(crate) max_steps: Option<u64>,
     pub(crate) flavor: Option<Flavor>,
+    pub(crate) faults: Option<Faults>,
     pub(crate) keep_failures: Option<bool>,
     pub(crate) shrink: Option<Option<Duration>>,
 }
@@ -97,6 +99,8 @@ impl Settings {
         shrink: Option<Duration>;
         /// The runtime of an asynchronous body. Default: each seed draws one.
         flavor: Flavor;
+        /// What an asynchronous body is put under, as [`stress_with`](crate::stress_with) does. Default: nothing.
+        faults: Faults;
         /// Whether the logs of failing seeds are kept, and kept ones run first. Default true; a test that expects its seeds
         /// to fail says false.
         keep_failures: bool;
@@ -146,6 +150,7 @@ pub(crate) struct Resolved {
     pub(crate) max_time: Duration,
     pub(crate) max_steps: u64,
     pub(crate) flavor: Option<Flavor>,
+    pub(crate) faults: Faults,
     pub(crate) os_threads: bool,
     pub(crate) digests: bool,
     /// The test is a whole program: its exit status is the verdict.
@@ -215,6 +220,7 @@ impl Resolved {
             max_time: settings.max_time.unwrap_or(Duration::from_secs(24 * 3600)),
             max_steps: settings.max_steps.unwrap_or(50_000_000),
             flavor: settings.flavor,
+            faults: settings.faults.unwrap_or_default(),
             os_threads: env.os_threads,
             digests: env.digests,
             program: false,
@@ -252,6 +258,9 @@ impl Resolved {
         }
         if !self.hosts.is_empty() {
             words.push(format!("hosts={}", self.hosts.join(",")));
+        }
+        if self.faults != Faults::NONE {
+            words.push(format!("faults={}", self.faults));
         }
         if super::command::subcommand().is_some() {
             words.push(super::command::TASKS.to_owned());

@@ -2,9 +2,10 @@
 //!
 //! The attribute macro writes code against [`Start`]; people write against `Builder`.
 
-use super::returned::Returned;
+use super::returned::{Error, Returned};
 use super::scribe::{BodyEnd, Scribe};
 use super::settings::{Flavor, Resolved};
+use crate::fault::{self, Cancelled, Faults, Stress};
 use crate::kernel::{self, Domain};
 use crate::sim::Sim;
 
@@ -15,6 +16,7 @@ pub(crate) type Body = dyn Fn(&Start) -> Result<(), String> + Send + Sync;
 pub struct Start {
     sim: Sim,
     flavor: Option<Flavor>,
+    faults: Faults,
     hosts: &'static [String],
     scribe: &'static Scribe,
 }
@@ -24,6 +26,7 @@ impl Start {
         Start {
             sim: Sim::new(seed),
             flavor: settings.flavor,
+            faults: settings.faults,
             hosts: &settings.hosts,
             scribe,
         }
@@ -32,6 +35,11 @@ impl Start {
     /// The world of this run.
     pub fn sim(&self) -> Sim {
         self.sim.clone()
+    }
+
+    /// The body under the faults that the test asks for.
+    pub fn stressed<F: Future>(&self, body: F) -> Stress<F> {
+        fault::stress_with(self.faults, body)
     }
 
     /// How many workers the runtime of this run has; `None` stands for a `current_thread` runtime. Where the test leaves it
@@ -105,7 +113,27 @@ pub(crate) fn block_on<R: Returned>(
     let runtime = builder.enable_all().build();
     let runtime =
         runtime.map_err(|error| format!("the tokio runtime could not be built: {error}"))?;
-    let returned = runtime.block_on(body);
+    // A test without faults does without the wrapper.
+    let returned = if start.faults == Faults::NONE {
+        runtime.block_on(body)
+    } else {
+        runtime.block_on(start.stressed(body))
+    };
     drop(runtime);
     returned.outcome()
+}
+
+/// Runs an asynchronous body that is dropped at one of its awaits in most runs, and then the check of what it leaves behind.
+pub(crate) async fn cancelled<R: Returned, C: Returned>(
+    body: impl Future<Output = R>,
+    check: impl AsyncFnOnce(Option<Cancelled>) -> C,
+) -> Result<(), Error> {
+    let cancelled = match fault::cancel_at_some_await(body).await {
+        Ok(returned) => {
+            returned.outcome().map_err(Error::msg)?;
+            None
+        }
+        Err(cancelled) => Some(cancelled),
+    };
+    check(cancelled).await.outcome().map_err(Error::msg)
 }

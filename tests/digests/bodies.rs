@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// How many tests are in this file.
-pub const COUNT: usize = 9;
+pub const COUNT: usize = 10;
 
 #[squall::test]
 fn threads_and_locks() {
@@ -213,4 +213,27 @@ async fn addresses_of_blocks() {
     }
     // Left behind on purpose: the next run must not notice.
     std::mem::forget(lists);
+}
+
+#[squall::test(faults = "spurious_polls, rotate_wakers", cancel = "says_where")]
+async fn faults_of_futures() -> squall::Result {
+    let naps = async || {
+        for ms in 1..4 {
+            tokio::time::sleep(Duration::from_millis(ms)).await;
+            tokio::task::yield_now().await;
+        }
+    };
+    let stressed: Vec<_> = (0..4)
+        .map(|_| tokio::spawn(squall::stress(naps())))
+        .collect();
+    let told = |cancelled| async move { println!("{cancelled:?}") };
+    squall::cancel_at_every_await(naps).check(told).await?;
+    for task in stressed {
+        task.await?;
+    }
+    Ok(())
+}
+
+async fn says_where(cancelled: Option<squall::Cancelled>) {
+    println!("{cancelled:?}");
 }
