@@ -112,16 +112,17 @@ fn a_failure_is_replayed_by_its_line_and_by_its_log() {
     ];
     let first = squall_with(&arguments, &env).ended(1);
     first.says(&["deadlock: no thread can ever go on"]);
-    let replay = first.line("replay: ");
-    let (seed, command) = replay
-        .split_once(" cargo squall ")
-        .expect("the line says what to run");
-    let seed = seed
-        .strip_prefix("SQUALL_SEED=")
-        .expect("the line begins with the seed");
-    let words: Vec<&str> = command.split(' ').collect();
-    let again = squall_with(&words, &[("SQUALL_SEED", seed)]).ended(1);
-    assert_eq!(again.line("squall: fails"), first.line("squall: fails"));
+    // The shrunk run by its log, and the one that the search met by its seed.
+    for start in ["replay: ", "  unshrunk: "] {
+        let replay = first.line(start);
+        let (variables, command) = replay
+            .split_once(" cargo squall ")
+            .expect("the line says what to run");
+        let (name, value) = variables.split_once('=').expect("one variable");
+        let words: Vec<&str> = command.split(' ').collect();
+        let again = squall_with(&words, &[(name, value)]).ended(1);
+        assert_eq!(again.line("squall: fails"), first.line("squall: fails"));
+    }
 
     let log = std::fs::read_dir(&logs)
         .unwrap()
