@@ -27,6 +27,7 @@ on_supported_platforms! {
     mod events;
     pub(crate) mod futex;
     pub(crate) mod host;
+    pub(crate) mod identity;
     pub(crate) mod net;
     pub(crate) mod sched;
     mod tasks;
@@ -59,5 +60,5 @@ pub use elsewhere::*;
 
 pub use errno::{Errno, Result};
 pub use oracle::{Domain, Entity, NOBODY, Oracle, Pick, Touch};
-pub use outcome::{Config, End, Event, HostInfo, Outcome, Refused, Sink, ThreadReport};
+pub use outcome::{Config, End, Event, HostInfo, Outcome, Refused, Sink, TaskReport, ThreadReport};
 pub use path::{Delay, LinkChange, MILLION};

@@ -105,6 +105,27 @@ pub struct ThreadReport {
     pub backtrace: Option<String>,
 }
 
+/// A task of an instrumented tokio.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskReport {
+    /// Its number: tasks and threads are counted together, in order of birth, from 0, the thread that runs the body.
+    pub entity: u32,
+    /// The number of the thread or task that spawned it.
+    pub parent: u32,
+    /// Its name, if `tokio::task::Builder` gave it one.
+    pub name: Option<String>,
+    /// The host that it was spawned on.
+    pub host: String,
+    /// Where it was spawned: file, line and column of the call into tokio.
+    pub spawned_at: String,
+    /// How often it was polled.
+    pub polls: u64,
+    /// Whether it has finished, panicked or been cancelled.
+    pub done: bool,
+    /// The thread, by its own number, that was polling it when the run ended.
+    pub polled_by: Option<u32>,
+}
+
 /// A call that the kernel does not simulate and did not let through.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refused {
@@ -160,6 +181,8 @@ pub struct Outcome {
     pub remarks: Vec<String>,
     /// The most simulated threads that were alive at once.
     pub contexts: u32,
+    /// The tasks of the run, in the order of their births; only of a run that is recorded, under an instrumented tokio.
+    pub tasks: Vec<TaskReport>,
 }
 
 /// One recorded event of a traced run.

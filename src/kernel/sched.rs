@@ -2,9 +2,12 @@
 //!
 //! Exactly one thread runs at a time. The others are runnable, blocked on a [`Wait`], or done. `abi` calls in here at each
 //! kernel entry; the machine in `thread` carries out the switches that are decided here.
+//!
+//! Whoever picks sees *entities*. A thread that polls a task (see [`super::identity`]) stands for the task, any other for itself.
 
 use super::descriptor::ObjectId;
 use super::events::Event;
+use super::identity::{Link, Who};
 use super::oracle::{Entity, NOBODY, Pick, Touch};
 use super::{End, Kernel};
 
@@ -95,6 +98,10 @@ pub(crate) type ThreadName = [u8; 16];
 pub(crate) struct Thread {
     pub(crate) host: u16,
     pub(crate) name: ThreadName,
+    /// Its own number among the entities.
+    pub(crate) entity: u32,
+    /// Where its tokio says which task it polls; `None` until an instrumented one has asked for it.
+    pub(crate) link: Option<&'static Link>,
     pub(crate) state: State,
     pub(crate) resume: Resume,
     /// Counts the times it blocked; a deadline event that carries an older count is outdated.
@@ -112,10 +119,14 @@ pub(crate) struct Thread {
 #[derive(Default)]
 pub(crate) struct Sched {
     pub(crate) threads: Vec<Thread>,
-    /// The same threads as the oracle sees them.
-    entities: Vec<Entity>,
+    /// Threads and tasks, as the oracle sees them.
+    pub(super) entities: Vec<Entity>,
+    /// What each entity is.
+    pub(super) who: Vec<Who>,
     /// In the order in which they became runnable; the running thread is among them.
     runnable: Vec<u32>,
+    /// The entity that each of these stands for. That of the running thread is brought up to date before it is looked at.
+    faces: Vec<u32>,
     pub(crate) current: u32,
     /// The present kernel entry is a scheduling point.
     pub(crate) point: bool,
@@ -131,7 +142,9 @@ impl Sched {
     pub(crate) fn clear(&mut self) {
         self.threads.clear();
         self.entities.clear();
+        self.who.clear();
         self.runnable.clear();
+        self.faces.clear();
         self.current = CARRIER;
         self.point = false;
         self.yielded = false;
@@ -144,9 +157,56 @@ impl Sched {
         &self.threads[self.current as usize]
     }
 
-    /// What the running thread does next.
+    /// The entity that a thread stands for: the task that it polls, or itself.
+    #[inline]
+    pub(crate) fn face(&self, thread: u32) -> u32 {
+        let thread = &self.threads[thread as usize];
+        match thread.link.and_then(Link::task) {
+            // A task from elsewhere has no number of this run.
+            Some(task) if (task as usize) < self.entities.len() => task,
+            _ => thread.entity,
+        }
+    }
+
+    /// What the running entity does next.
+    #[inline]
     pub(crate) fn about_to(&mut self, touch: Touch) {
-        self.entities[self.current as usize].touch = touch;
+        let face = self.face(self.current);
+        self.entities[face as usize].touch = touch;
+    }
+
+    /// A new entity, created by the running one.
+    pub(super) fn add_entity(&mut self, who: Who) -> u32 {
+        let id = self.entities.len() as u32;
+        let parent = match self.current {
+            CARRIER => NOBODY,
+            thread => self.face(thread),
+        };
+        // What the first thread starts is independent work; what that starts in turn is part of it.
+        let group = match self.entities.get(parent as usize) {
+            Some(by) if by.parent != NOBODY => by.group,
+            _ => id,
+        };
+        self.entities.push(Entity {
+            parent,
+            group,
+            touch: Touch::UNKNOWN,
+        });
+        self.who.push(who);
+        id
+    }
+
+    fn enter(&mut self, thread: u32) {
+        self.runnable.push(thread);
+        self.faces.push(self.face(thread));
+    }
+
+    #[inline]
+    fn leave(&mut self, thread: u32) {
+        if let Some(at) = self.runnable.iter().position(|t| *t == thread) {
+            self.runnable.remove(at);
+            self.faces.remove(at);
+        }
     }
 
     /// The thread that runs, to change.
@@ -176,9 +236,12 @@ impl Kernel {
     /// Adds a runnable thread on `host`, carried by `slot`.
     pub(crate) fn add_thread(&mut self, host: u16, name: ThreadName, slot: usize) -> u32 {
         let id = self.sched.threads.len() as u32;
+        let entity = self.sched.add_entity(Who::Thread(id));
         self.sched.threads.push(Thread {
             host,
             name,
+            entity,
+            link: None,
             state: State::Runnable,
             resume: Resume::First,
             generation: 0,
@@ -187,21 +250,7 @@ impl Kernel {
             joiner: None,
             result: 0,
         });
-        let parent = match self.sched.current {
-            CARRIER => NOBODY,
-            parent => parent,
-        };
-        // What the first thread starts is independent work; what that starts in turn is part of it.
-        let group = match self.sched.entities.get(parent as usize) {
-            Some(by) if by.parent != NOBODY => by.group,
-            _ => id,
-        };
-        self.sched.entities.push(Entity {
-            parent,
-            group,
-            touch: Touch::UNKNOWN,
-        });
-        self.sched.runnable.push(id);
+        self.sched.enter(id);
         self.sched.alive += 1;
         self.sched.peak = self.sched.peak.max(self.sched.alive);
         self.sched.point = true;
@@ -216,7 +265,7 @@ impl Kernel {
         me.state = State::Done;
         me.result = result;
         self.sched.alive -= 1;
-        self.sched.runnable.retain(|t| *t != id);
+        self.sched.leave(id);
         if let Some(joiner) = self.sched.threads[id as usize].joiner.take() {
             self.wake(joiner, Resume::Woken);
         }
@@ -249,7 +298,7 @@ impl Kernel {
             );
         }
         me.state = State::Blocked { call, wait };
-        self.sched.runnable.retain(|t| *t != id);
+        self.sched.leave(id);
     }
 
     /// Lets a blocked thread go on. Does nothing to one that is not blocked.
@@ -264,8 +313,9 @@ impl Kernel {
         };
         let Wait { on, until } = wait;
         thread.resume = resume;
-        self.sched.entities[id as usize].touch = on.touch();
-        self.sched.runnable.push(id);
+        let face = self.sched.face(id);
+        self.sched.entities[face as usize].touch = on.touch();
+        self.sched.enter(id);
         self.sched.point = true;
         self.progress();
         match on {
@@ -312,8 +362,8 @@ impl Kernel {
         if yielded {
             // To the back, as if it had become runnable just now.
             let current = self.sched.current;
-            self.sched.runnable.retain(|t| *t != current);
-            self.sched.runnable.push(current);
+            self.sched.leave(current);
+            self.sched.enter(current);
         }
         self.choose(yielded)
     }
@@ -325,8 +375,9 @@ impl Kernel {
             return CARRIER;
         }
         if self.sched.runnable.len() == 1 {
-            self.oracle.alone(self.sched.current, touch);
-            return self.sched.current;
+            let me = self.sched.current;
+            self.oracle.alone(self.sched.face(me), touch);
+            return me;
         }
         self.sched.about_to(touch);
         self.choose(false)
@@ -361,24 +412,27 @@ impl Kernel {
 
     #[inline]
     fn choose(&mut self, yielded: bool) -> u32 {
-        let runnable = &self.sched.runnable;
-        if let [only] = runnable[..] {
+        let sched = &mut self.sched;
+        if let [only] = sched.runnable[..] {
             return only;
         }
-        let current = runnable.iter().position(|t| *t == self.sched.current);
+        let current = sched.runnable.iter().position(|t| *t == sched.current);
+        if let Some(at) = current {
+            sched.faces[at] = sched.face(sched.current);
+        }
         let i = self.oracle.pick(Pick {
-            runnable,
+            runnable: &sched.faces,
             current,
             yielded,
-            entities: &self.sched.entities,
+            entities: &sched.entities,
             now: self.now,
         });
-        let Some(&next) = runnable.get(i) else {
-            panic!("squall bug: the oracle picked {i} of {}", runnable.len());
+        let Some(&next) = sched.runnable.get(i) else {
+            panic!("squall bug: the oracle picked {i} of {}", sched.runnable.len());
         };
         self.trace.fold(u64::from(next) ^ (self.now << 16));
         if self.trace.recording() {
-            let who = self.thread_label(next);
+            let who = self.entity_label(self.sched.face(next));
             let (now, current) = (self.now, self.sched.current);
             self.trace.push(now, current, format!("switch to {who}"));
         }

@@ -3,7 +3,6 @@
 //!
 //! Every answer is a decision in which 0 means "as stock tokio does", so that a log gets simpler as its numbers get smaller.
 
-use super::sched::CARRIER;
 use super::{Domain, Kernel};
 
 /// How the tasks of this run are treated.
@@ -97,12 +96,5 @@ impl Kernel {
             self.say(format!("the driver's turn after at most {polls} polls"));
         }
         polls
-    }
-
-    #[cold]
-    fn say(&mut self, what: String) {
-        let (now, current) = (self.now, self.sched.current);
-        debug_assert_ne!(current, CARRIER);
-        self.trace.push(now, current, what);
     }
 }

@@ -5,6 +5,7 @@ use super::descriptor::Objects;
 use super::events::{self, Events};
 use super::futex::Futexes;
 use super::host::{self, Host};
+use super::identity::Identities;
 use super::net::Net;
 use super::sched::{self, Sched, State};
 use super::tasks::Tasks;
@@ -95,6 +96,7 @@ pub(crate) struct Kernel {
     jitter_left: u32,
     pub(crate) limits: Limits,
     pub(crate) tasks: Tasks,
+    pub(crate) identities: Identities,
     progress: Option<&'static AtomicU64>,
 }
 
@@ -150,6 +152,7 @@ impl Kernel {
                 livelock_after: 0,
             },
             tasks: Tasks::default(),
+            identities: Identities::default(),
             progress: None,
         }
     }
@@ -186,6 +189,7 @@ impl Kernel {
             livelock_after: config.livelock_after,
         };
         self.tasks = Tasks::default();
+        self.identities.clear();
         self.progress = config.progress;
     }
 

@@ -24,10 +24,14 @@ const CURRENT_THREAD: &[&str] = &["src/runtime/scheduler/current_thread/mod.rs"]
 const WORKER: &[&str] = &["src/runtime/scheduler/multi_thread/worker.rs"];
 const LOCAL_SET: &[&str] = &["src/task/local.rs"];
 const COOP: &[&str] = &["src/task/coop/mod.rs", "src/runtime/coop.rs"];
+const TASK: &[&str] = &["src/runtime/task/mod.rs"];
+const TASK_CORE: &[&str] = &["src/runtime/task/core.rs"];
+const TASK_HARNESS: &[&str] = &["src/runtime/task/harness.rs"];
+const TASK_ID: &[&str] = &["src/runtime/task/id.rs"];
 const ROOT: &[&str] = &["src/lib.rs"];
 
 /// Every expression that is rewritten. A version of tokio is instrumented if each is found as often as it says here.
-const SEAMS: [Seam; 8] = [
+const SEAMS: [Seam; 16] = [
     Seam {
         what: "the order of tasks",
         files: CURRENT_THREAD,
@@ -54,7 +58,7 @@ const SEAMS: [Seam; 8] = [
         files: WORKER,
         // Once for the task at hand, once for the one in the LIFO slot.
         from: "    task.run();\n",
-        to: "    crate::squall::point(); task.run();\n",
+        to: "    crate::squall::point(task.squall()); task.run();\n",
         times: 2,
     },
     Seam {
@@ -69,6 +73,70 @@ const SEAMS: [Seam; 8] = [
         files: LOCAL_SET,
         from: "for _ in 0..MAX_TASKS_PER_TICK {",
         to: "for _ in 0..crate::squall::round(MAX_TASKS_PER_TICK as u32) {",
+        times: 1,
+    },
+    Seam {
+        what: "where a task is spawned",
+        files: TASK_ID,
+        from: "    pub(crate) fn next() -> Self {\n",
+        to: "    #[track_caller]\n    pub(crate) fn next() -> Self {\n        \
+             crate::squall::spawning(std::panic::Location::caller());\n",
+        times: 1,
+    },
+    Seam {
+        what: "where a local task is spawned",
+        files: LOCAL_SET,
+        from: "\n    fn spawn<F>(&self, future: F, ",
+        to: "\n    #[track_caller]\n    fn spawn<F>(&self, future: F, ",
+        times: 1,
+    },
+    Seam {
+        // Further in there is a closure, which knows its caller no more.
+        what: "where a local task is spawned",
+        files: LOCAL_SET,
+        from: "    where F: Future + 'static,\n          F::Output: 'static\n    {\n",
+        to: "    where F: Future + 'static,\n          F::Output: 'static\n    {\n        \
+             crate::squall::spawning(std::panic::Location::caller());\n",
+        times: 1,
+    },
+    Seam {
+        what: "the number of a task",
+        files: TASK_CORE,
+        from: "    pub(super) owner_id: UnsafeCell<Option<NonZeroU64>>,\n",
+        to: "    pub(super) owner_id: UnsafeCell<Option<NonZeroU64>>,\n    pub(crate) squall: u32,\n",
+        times: 1,
+    },
+    Seam {
+        what: "the birth of a task",
+        files: TASK_CORE,
+        from: "owner_id: UnsafeCell::new(None),\n",
+        to: "owner_id: UnsafeCell::new(None), squall: crate::squall::born(),\n",
+        times: 1,
+    },
+    Seam {
+        what: "the poll of a task",
+        files: TASK_HARNESS,
+        from: "let res = poll_future(self.core(), cx);",
+        to: "let res = crate::squall::polled(self.header().squall, || poll_future(self.core(), cx));",
+        times: 1,
+    },
+    Seam {
+        what: "the end of a task",
+        files: TASK_HARNESS,
+        from: "let snapshot = self.state().transition_to_complete();",
+        to: "crate::squall::died(self.header().squall); \
+             let snapshot = self.state().transition_to_complete();",
+        times: 1,
+    },
+    Seam {
+        what: "the numbers of tasks in queues",
+        files: TASK,
+        from: "\n/// A non-Send variant of Notified with",
+        to: "\nimpl<S: 'static> Notified<S> {\n    #[inline]\n    \
+             pub(crate) fn squall(&self) -> u32 { self.0.header().squall }\n}\n\
+             impl<S: 'static> LocalNotified<S> {\n    #[inline]\n    \
+             pub(crate) fn squall(&self) -> u32 { self.task.header().squall }\n}\n\
+             \n/// A non-Send variant of Notified with",
         times: 1,
     },
     Seam {
@@ -214,7 +282,7 @@ mod tests {
             let edited = edited(&source).unwrap();
             let files =
                 edited.unwrap_or_else(|mismatch| panic!("{}: {mismatch}", source.display()));
-            assert_eq!(files.len(), 6, "five files and the bridge");
+            assert_eq!(files.len(), 10, "nine files and the bridge");
         }
     }
 

@@ -1,58 +1,179 @@
-//! The questions of a tokio that `cargo squall` instrumented. They come as system calls with numbers that Linux does not
-//! have, so that the copy of tokio needs no dependency on this crate and works in programs without it: there the call
-//! fails, and tokio does what it always does.
+//! The questions and reports of a tokio that `cargo squall` instrumented. It finds the way in by a system call with a number
+//! that Linux does not have, so that the copy of tokio needs no dependency on this crate and works in programs without it:
+//! there the call fails, and tokio does what it always does. Here the answer is a [`Link`], which the thread shares with the
+//! kernel from then on, and in it the [`Doors`], functions to be called for everything else.
 //!
-//! `cargo-squall/src/instrument/bridge.rs` holds the other side; the numbers and the answers are agreed between the two.
+//! `cargo-squall/src/instrument/bridge.rs.txt` holds the other side; layouts, numbers and answers are agreed between the two.
 
-use super::raw;
-use super::simulated;
+use super::{raw, refuse, simulated};
+use crate::kernel::Errno;
+use crate::kernel::identity::{Link, Place, Poll};
 use crate::kernel::thread;
-use std::ffi::c_long;
+use std::ffi::{c_long, c_void};
 
-/// Whether the calling thread is simulated by a kernel that answers the questions below: 1 if so.
+/// Asks for the calling thread's [`Link`]; the argument is the [`VERSION`] that the caller speaks.
 const HELLO: c_long = 0x5a11_0000;
-/// A task is about to be polled; the argument says how many are ready. The answer is the index of the one to poll.
-const PICK: c_long = 0x5a11_0001;
-/// The budget of the poll that begins, and from bit 8 on how many further polls on this thread need not ask.
-const BUDGET: c_long = 0x5a11_0002;
-/// A worker of a multi_thread runtime is about to poll: another thread may go on first. The answer is 0.
-const POINT: c_long = 0x5a11_0003;
-/// The argument says how many tasks tokio polls before the driver's turn. The answer takes its place.
-const ROUND: c_long = 0x5a11_0004;
+/// What is agreed between the two sides.
+const VERSION: usize = 2;
 
-/// The answer to one of these questions; `None` for every other system call.
+/// Reads the number of a task out of a queue: the queue, and a place in it.
+type Tag = unsafe extern "C" fn(*const c_void, u32) -> u32;
+
+/// What tokio may call, on a thread that has a link.
+#[repr(C)]
+struct Doors {
+    pick: unsafe extern "C" fn(u32, *const c_void, Tag) -> u32,
+    point: extern "C" fn(u32),
+    budget: extern "C" fn() -> u64,
+    round: extern "C" fn(u32) -> u32,
+    born: unsafe extern "C" fn(*const Birth) -> u32,
+    polled: extern "C" fn(u32, u32),
+    died: extern "C" fn(u32),
+}
+
+static DOORS: Doors = Doors {
+    pick,
+    point,
+    budget,
+    round,
+    born,
+    polled,
+    died,
+};
+
+/// What tokio says about a task that is spawned.
+#[repr(C)]
+struct Birth {
+    file: *const u8,
+    file_len: usize,
+    /// Null where it has no name.
+    name: *const u8,
+    name_len: usize,
+    line: u32,
+    column: u32,
+}
+
+/// The answer to an instrumented tokio's first question; `None` for every other system call.
 #[inline]
 pub(super) fn answer(n: c_long, a: usize) -> Option<c_long> {
-    if n & !0xf != HELLO {
+    if n != HELLO {
         return None;
     }
+    Some(hello(a))
+}
+
+#[cold]
+fn hello(version: usize) -> c_long {
     if !simulated() {
         // The real system does not know the number either, and need not be asked.
         raw::set_errno(libc::ENOSYS);
-        return Some(-1);
+        return -1;
     }
-    Some(match n {
-        HELLO => 1,
-        PICK => poll_one_of(a),
-        BUDGET => {
-            let (budget, polls) = thread::with_kernel(|k| k.budget());
-            (budget | polls << 8) as c_long
-        }
-        POINT => poll_one_of(1),
-        ROUND => thread::with_kernel(|k| k.polls_until_driver(a as u64)) as c_long,
-        _ => {
-            raw::set_errno(libc::ENOSYS);
-            -1
-        }
-    })
+    if version != VERSION {
+        let errno = refuse(
+            "the order of tasks, asked for by another version of cargo-squall; install the one of the squall that the tests use",
+            Errno::ENOSYS,
+            false,
+        );
+        raw::set_errno(errno.0);
+        return -1;
+    }
+    let link: &'static Link = thread::with_kernel(|k| k.link(&raw const DOORS as usize));
+    std::ptr::from_ref(link) as c_long
 }
 
-#[inline]
-fn poll_one_of(tasks: usize) -> c_long {
+/// A task is about to be polled: which of `tasks` in `queue`?
+unsafe extern "C" fn pick(tasks: u32, queue: *const c_void, tag: Tag) -> u32 {
+    let _ = (queue, tag);
+    poll_one_of(tasks)
+}
+
+/// A worker of a multi_thread runtime is about to poll `task`: another thread may go on first.
+extern "C" fn point(task: u32) {
+    if !simulated() {
+        return;
+    }
     let me = thread::me();
-    let (index, next) = thread::with_kernel(|k| k.poll_one_of(tasks as u32));
+    thread::with_kernel(|k| {
+        if let Some(link) = k.sched.me().link {
+            link.about_to_poll(task);
+        }
+    });
+    let (_, next) = thread::with_kernel(|k| k.poll_one_of(1));
     if next != me {
         thread::switch(me, next);
     }
-    c_long::from(index)
+}
+
+/// The budget of the poll that begins, and from bit 8 on how many further polls on this thread need not ask.
+extern "C" fn budget() -> u64 {
+    if !simulated() {
+        return 128;
+    }
+    let (budget, polls) = thread::with_kernel(|k| k.budget());
+    budget | polls << 8
+}
+
+/// How many tasks are polled before the driver's turn, where tokio polls up to `interval`.
+extern "C" fn round(interval: u32) -> u32 {
+    if !simulated() {
+        return interval;
+    }
+    thread::with_kernel(|k| k.polls_until_driver(u64::from(interval))) as u32
+}
+
+/// A task is spawned. The answer is its number.
+unsafe extern "C" fn born(birth: *const Birth) -> u32 {
+    if !simulated() {
+        return 0;
+    }
+    // SAFETY: tokio passes a record of its own, which outlives the call.
+    let birth = unsafe { &*birth };
+    // SAFETY: the record says what a `&'static Location` says: the file's name is a constant of the program, in UTF-8.
+    let file = unsafe { std::str::from_utf8_unchecked(std::slice::from_raw_parts(birth.file, birth.file_len)) };
+    let place = Place {
+        file,
+        line: birth.line,
+        column: birth.column,
+    };
+    thread::with_kernel(|k| {
+        let name = (!birth.name.is_null()).then(|| {
+            // SAFETY: where there is a name, it is a `&str` that outlives the call.
+            let bytes = unsafe { std::slice::from_raw_parts(birth.name, birth.name_len) };
+            String::from_utf8_lossy(bytes).into()
+        });
+        k.task_born(place, name)
+    })
+}
+
+/// A poll of a task begins (0), or ends and the task has to wait (1) or is ready (2).
+extern "C" fn polled(task: u32, what: u32) {
+    let poll = match what {
+        0 => Poll::Begins,
+        1 => Poll::Pending,
+        _ => Poll::Ready,
+    };
+    if simulated() {
+        thread::with_kernel(|k| k.task_polled(task, poll));
+    }
+}
+
+/// A task is over.
+extern "C" fn died(task: u32) {
+    if simulated() {
+        thread::with_kernel(|k| k.task_died(task));
+    }
+}
+
+#[inline]
+fn poll_one_of(tasks: u32) -> u32 {
+    if !simulated() {
+        return 0;
+    }
+    let me = thread::me();
+    let (index, next) = thread::with_kernel(|k| k.poll_one_of(tasks));
+    if next != me {
+        thread::switch(me, next);
+    }
+    index
 }

@@ -100,6 +100,7 @@ pub fn simulate(
     }
     threads.retain(|t| t.id != 0);
     let remarks = m.kernel.trace.take_remarks();
+    let tasks = m.kernel.report_tasks();
     let (trace, backtrace) = m.kernel.trace.take();
     let outcome = Outcome {
         end,
@@ -113,6 +114,7 @@ pub fn simulate(
         backtrace,
         remarks,
         contexts: m.kernel.sched.peak,
+        tasks,
     };
     raw::arm(false);
     m.abandon_all();

@@ -1,0 +1,248 @@
+//! Who the tasks of an instrumented tokio are: their births, polls and deaths, and which of them each thread polls. `abi/tokio.rs`
+//! reports them; the scheduler and the trace ask. Tasks share one numbering with threads, see [`super::Entity`].
+//!
+//! A poll is too short for a report of its own. So each thread shares a [`Link`] with its tokio, which notes there what it
+//! polls; only while a run is recorded are the ends of polls reported one by one.
+
+use super::sched::CARRIER;
+use super::{Kernel, TaskReport};
+use std::fmt;
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering::Relaxed};
+
+/// What an entity is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Who {
+    /// This thread.
+    Thread(u32),
+    /// The task at this place in [`Identities::tasks`].
+    Task(u32),
+}
+
+/// What a thread shares with the tokio that runs on it. The layout is agreed with `cargo-squall/src/instrument/bridge.rs.txt`.
+/// Only that thread and the kernel, which never run at once, look at it.
+#[repr(C)]
+#[derive(Debug, Default)]
+pub(crate) struct Link {
+    /// The entity whose poll has begun and not ended; 0, which is a thread's number, for none.
+    task: AtomicU32,
+    /// How many polls have tokio's own budget before the next question about one.
+    quiet: AtomicU32,
+    /// 1 if the beginnings and ends of polls are to be reported.
+    watch: AtomicU32,
+    /// The address of the functions that tokio may call.
+    doors: AtomicUsize,
+}
+
+impl Link {
+    /// The task that is being polled.
+    #[inline]
+    pub(crate) fn task(&self) -> Option<u32> {
+        match self.task.load(Relaxed) {
+            0 => None,
+            task => Some(task),
+        }
+    }
+
+    /// Says which task is about to be polled, ahead of tokio.
+    #[inline]
+    pub(crate) fn about_to_poll(&self, task: u32) {
+        self.task.store(task, Relaxed);
+    }
+}
+
+/// A place in the program's source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) file: &'static str,
+    pub(crate) line: u32,
+    pub(crate) column: u32,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}:{}", self.file, self.line, self.column)
+    }
+}
+
+/// How a poll ended, or that it began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Poll {
+    Begins,
+    Pending,
+    Ready,
+}
+
+/// What is known of a task.
+#[derive(Clone, Debug)]
+pub(crate) struct TaskFacts {
+    /// Its number among the entities.
+    pub(crate) entity: u32,
+    /// The entity that spawned it.
+    pub(crate) parent: u32,
+    /// The host that it runs on.
+    pub(crate) host: u16,
+    /// Where it was spawned, by the caller of tokio's function.
+    pub(crate) spawned_at: Place,
+    /// The name that `tokio::task::Builder` gave it.
+    pub(crate) name: Option<Box<str>>,
+    /// Polls so far; counted only while the run is recorded.
+    pub(crate) polls: u64,
+    /// It has finished, panicked or been cancelled.
+    pub(crate) done: bool,
+}
+
+/// The tasks of a run.
+#[derive(Debug, Default)]
+pub(crate) struct Identities {
+    tasks: Vec<TaskFacts>,
+    /// Never freed, so that no thread is left with a link into nothing; used again in the next run.
+    links: Vec<&'static Link>,
+    /// How many of these this run has given away.
+    linked: usize,
+}
+
+impl Identities {
+    pub(crate) fn clear(&mut self) {
+        self.tasks.clear();
+        self.linked = 0;
+    }
+}
+
+impl Kernel {
+    /// The link between the running thread and its tokio, which may call the functions at `doors`.
+    pub(crate) fn link(&mut self, doors: usize) -> &'static Link {
+        if let Some(link) = self.sched.me().link {
+            return link;
+        }
+        let all = &mut self.identities;
+        if all.linked == all.links.len() {
+            all.links.push(Box::leak(Box::default()));
+        }
+        let link = all.links[all.linked];
+        all.linked += 1;
+        link.task.store(0, Relaxed);
+        link.quiet.store(0, Relaxed);
+        link.watch.store(u32::from(self.trace.recording()), Relaxed);
+        link.doors.store(doors, Relaxed);
+        self.sched.me_mut().link = Some(link);
+        link
+    }
+
+    /// A task is spawned; returns its number.
+    pub(crate) fn task_born(&mut self, spawned_at: Place, name: Option<Box<str>>) -> u32 {
+        let index = self.identities.tasks.len() as u32;
+        let entity = self.sched.add_entity(Who::Task(index));
+        let facts = TaskFacts {
+            entity,
+            parent: self.sched.entities[entity as usize].parent,
+            host: self.host_id(),
+            spawned_at,
+            name,
+            polls: 0,
+            done: false,
+        };
+        self.identities.tasks.push(facts);
+        self.trace
+            .fold(u64::from(entity) << 32 | u64::from(spawned_at.line));
+        if self.trace.recording() {
+            let who = self.entity_label(entity);
+            self.say(format!("spawn {who}"));
+        }
+        entity
+    }
+
+    /// A poll of a task begins or ends; reported only while the run is recorded.
+    pub(crate) fn task_polled(&mut self, entity: u32, poll: Poll) {
+        let Some(task) = self.task_mut(entity) else {
+            return;
+        };
+        let what = match poll {
+            Poll::Begins => {
+                task.polls += 1;
+                "is polled"
+            }
+            Poll::Pending => "has to wait",
+            Poll::Ready => "is ready",
+        };
+        let who = self.entity_label(entity);
+        self.say(format!("{who} {what}"));
+    }
+
+    /// A task has finished, panicked or been cancelled.
+    pub(crate) fn task_died(&mut self, entity: u32) {
+        let Some(task) = self.task_mut(entity) else {
+            return;
+        };
+        task.done = true;
+        if self.trace.recording() {
+            let who = self.entity_label(entity);
+            self.say(format!("{who} is over"));
+        }
+    }
+
+    /// The task that a thread polls at present.
+    pub(crate) fn current_task(&self, thread: u32) -> Option<&TaskFacts> {
+        let thread = self.sched.threads.get(thread as usize)?;
+        self.task(thread.link?.task()?)
+    }
+
+    /// The task with this number among the entities.
+    pub(crate) fn task(&self, entity: u32) -> Option<&TaskFacts> {
+        match self.sched.who.get(entity as usize)? {
+            Who::Task(index) => self.identities.tasks.get(*index as usize),
+            Who::Thread(_) => None,
+        }
+    }
+
+    fn task_mut(&mut self, entity: u32) -> Option<&mut TaskFacts> {
+        match self.sched.who.get(entity as usize)? {
+            Who::Task(index) => self.identities.tasks.get_mut(*index as usize),
+            Who::Thread(_) => None,
+        }
+    }
+
+    /// Every task of a run that is recorded, in the order of their births.
+    pub(crate) fn report_tasks(&self) -> Vec<TaskReport> {
+        if !self.trace.recording() {
+            return Vec::new();
+        }
+        let threads = 0..self.sched.threads.len() as u32;
+        let polled: Vec<(u32, u32)> = threads
+            .filter_map(|thread| Some((self.current_task(thread)?.entity, thread)))
+            .collect();
+        let report = |task: &TaskFacts| TaskReport {
+            entity: task.entity,
+            parent: task.parent,
+            name: task.name.as_deref().map(str::to_owned),
+            host: self.hosts[usize::from(task.host)].name.clone(),
+            spawned_at: task.spawned_at.to_string(),
+            polls: task.polls,
+            done: task.done,
+            polled_by: polled
+                .iter()
+                .find(|(entity, _)| *entity == task.entity)
+                .map(|(_, thread)| *thread),
+        };
+        self.identities.tasks.iter().map(report).collect()
+    }
+
+    /// An entity as a person names it: `worker#3`, `task#7 of src/lib.rs:12:5`.
+    pub(crate) fn entity_label(&self, entity: u32) -> String {
+        match self.sched.who.get(entity as usize) {
+            Some(Who::Thread(thread)) => self.thread_label(*thread),
+            Some(Who::Task(index)) => {
+                let task = &self.identities.tasks[*index as usize];
+                let name = task.name.as_deref().unwrap_or("task");
+                format!("{name}#{entity} of {}", task.spawned_at)
+            }
+            None => "carrier".to_owned(),
+        }
+    }
+
+    #[cold]
+    pub(super) fn say(&mut self, what: String) {
+        let (now, current) = (self.now, self.sched.current);
+        debug_assert_ne!(current, CARRIER);
+        self.trace.push(now, current, what);
+    }
+}
