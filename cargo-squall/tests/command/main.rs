@@ -61,6 +61,14 @@ fn orders_of_tasks_that_stock_tokio_never_shows_are_found() {
 }
 
 #[test]
+fn the_kernel_knows_who_the_tasks_are() {
+    // None of these is a test of squall's, which the command finds fault with.
+    squall_with(&["test", "--locked", "--test", "identity"], &[])
+        .ended(2)
+        .says(&["4 passed; 0 failed"]);
+}
+
+#[test]
 fn repaired_programs_hold_and_every_seed_runs_the_same_way_twice() {
     let env = [("SQUALL_AUDIT", "100"), ("SQUALL_SEEDS", "500")];
     for test in ["locks_in_one_order", "guarded_update", "workers"] {
