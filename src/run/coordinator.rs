@@ -100,23 +100,8 @@ pub(crate) fn run(
         log: None,
         text: format!("squall: {} could not be run: {trouble}\n", origin.test),
     };
-    let listener = Listener::new().map_err(|error| broken(&Trouble::Wait(error)))?;
-    let mut coordinator = Coordinator {
-        origin,
-        settings,
-        earlier,
-        slots: Vec::new(),
-        listener,
-        refused: HashSet::new(),
-        runs: 0,
-        failures: 0,
-        total: None,
-        apart: false,
-        behind: None,
-        profile: None,
-        progress: None,
-        digests: Vec::new(),
-    };
+    let mut coordinator =
+        Coordinator::new(origin, settings, earlier).map_err(|trouble| broken(&trouble))?;
     let result = coordinator.run();
     for line in &coordinator.digests {
         println!("{line}");
@@ -129,6 +114,32 @@ pub(crate) fn run(
         Ok(Some(failure)) => Err(failure),
         Err(Trouble::Interrupted) => coordinator.interrupted(),
         Err(trouble) => Err(broken(&trouble)),
+    }
+}
+
+impl<'a> Coordinator<'a> {
+    /// One that has done nothing yet.
+    pub(crate) fn new(
+        origin: &'a Origin,
+        settings: &'a Resolved,
+        earlier: &'a [Result<Summary, Failure>],
+    ) -> Result<Self, Trouble> {
+        Ok(Coordinator {
+            origin,
+            settings,
+            earlier,
+            slots: Vec::new(),
+            listener: Listener::new().map_err(Trouble::Wait)?,
+            refused: HashSet::new(),
+            runs: 0,
+            failures: 0,
+            total: None,
+            apart: false,
+            behind: None,
+            profile: None,
+            progress: None,
+            digests: Vec::new(),
+        })
     }
 }
 

@@ -5,13 +5,18 @@
 //! status 0 is what passes. The program's std is another copy than this crate's, so that its panics are read from its output.
 
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
+use super::coordinator::Coordinator;
 use super::failure::{Failure, Summary};
+use super::judge::How;
 use super::origin::Origin;
+use super::protocol::Job;
 use super::scribe::PanicReport;
-use super::settings::{Isolation, Resolved, Settings};
+use super::settings::{Resolved, Settings, Which};
+use super::slot::Slot;
 use super::start::Start;
 use super::{coordinator, env, protocol, unusable, zygote};
 use crate::kernel;
@@ -59,8 +64,20 @@ enum Told<'a> {
         seed: Option<u64>,
         signature: &'a str,
         text: &'a str,
+        survey: Option<Survey>,
     },
 }
+
+/// How many seeds fail, and in which ways: counted after the first one did.
+#[derive(Debug, Serialize)]
+struct Survey {
+    runs: u64,
+    /// Seeds and signatures.
+    failing: Vec<(u64, String)>,
+}
+
+/// How long a survey may take.
+const SURVEY: Duration = Duration::from_secs(20);
 
 /// What is asked before a program's `main` runs: the status to end with, if it is not to run as usual.
 pub fn enter() -> Option<i32> {
@@ -82,12 +99,16 @@ pub fn enter() -> Option<i32> {
     let birth = std::env::var(protocol::ZYGOTE).ok();
     let settings = match settings(&origin, exec.manifest_dir.is_some()) {
         Ok(settings) => settings,
-        Err(failure) => return Some(tell(&exec, &Err(failure))),
+        Err(failure) => return Some(tell(&exec, &Err(failure), None)),
     };
     match birth.map(|text| serde_json::from_str::<protocol::Birth>(&text)) {
         None => {
             let result = coordinator::run(&origin, &settings, &[]);
-            Some(tell(&exec, &result))
+            let replayed = matches!(settings.which, Which::Replay(_));
+            let failed = matches!(&result, Err(failure) if failure.seed.is_some()) && !replayed;
+            // Where the survey itself fails, the failure is told without it.
+            let survey = failed.then(|| survey(&origin, &settings).ok()).flatten();
+            Some(tell(&exec, &result, survey))
         }
         Some(Ok(birth)) => {
             clear(&exec);
@@ -105,16 +126,55 @@ pub fn enter() -> Option<i32> {
 
 fn settings(origin: &Origin, keep: bool) -> Result<Resolved, Failure> {
     let environment = env::Environment::read().map_err(|error| unusable(&origin.test, error))?;
-    // What libraries besides the executable keep in their statics is not put back between runs.
-    let settings = Settings::new()
-        .isolation(Isolation::Process)
-        .keep_failures(keep);
+    let settings = Settings::new().keep_failures(keep);
     let resolved = Resolved::new(&settings, &environment, origin.failures());
     let resolved = resolved.map_err(|error| unusable(&origin.test, error))?;
     Ok(Resolved {
         program: true,
         ..resolved
     })
+}
+
+/// Runs the seeds that were asked for once more, each by itself and all of them, to say how many fail.
+fn survey(origin: &Origin, settings: &Resolved) -> Result<Survey, coordinator::Trouble> {
+    let seeds = match settings.which {
+        Which::Explore { seeds, .. } => 0..=seeds.unwrap_or(u64::MAX) - 1,
+        Which::Seed(seed) => seed..=seed,
+        Which::Batch(first, last) => first..=last,
+        Which::Replay(_) => unreachable!("squall bug: a replay has no seeds"),
+    };
+    let mut survey = Survey {
+        runs: 0,
+        failing: Vec::new(),
+    };
+    let mut coordinator = Coordinator::new(origin, settings, &[])?;
+    coordinator.slots.push(Slot::start(origin, &[])?);
+    let since = Instant::now();
+    for seed in seeds {
+        let ended = coordinator.alone(Job {
+            first: seed,
+            count: 1,
+            batch: false,
+            audit: 0,
+            explain: None,
+            log: None,
+            budget: None,
+            profile: None,
+            trials: None,
+        })?;
+        survey.runs += 1;
+        if let Some(failed) = ended.failed {
+            let way = match &failed.how {
+                How::Run(report) => report.verdict.signature(),
+                How::Mismatch(_) => "nondeterministic".to_owned(),
+            };
+            survey.failing.push((seed, way));
+        }
+        if since.elapsed() > SURVEY {
+            break;
+        }
+    }
+    Ok(survey)
 }
 
 /// Leaves the program the environment that it would have without squall: what is set for squall may differ from run to run.
@@ -147,7 +207,7 @@ pub(crate) fn stack(settings: &Resolved) -> usize {
 }
 
 /// Tells the command, and says with which status to end.
-fn tell(exec: &Exec, result: &Result<Summary, Failure>) -> i32 {
+fn tell(exec: &Exec, result: &Result<Summary, Failure>, survey: Option<Survey>) -> i32 {
     let (told, status) = match result {
         Ok(summary) => (Told::Held { runs: summary.runs }, HELD),
         Err(failure) => {
@@ -156,6 +216,7 @@ fn tell(exec: &Exec, result: &Result<Summary, Failure>) -> i32 {
                 seed: failure.seed,
                 signature: &failure.signature,
                 text: &failure.text,
+                survey,
             };
             let status = match super::command::gravity(failure) {
                 "failed" => FAILED,

@@ -2,7 +2,7 @@
 //! of this directory. The package `preload/` defines `__libc_start_main` and hands it on to [`start`]; `run` comes in through
 //! the function that is given there, and runs the program's `main` on the first thread of a simulation with [`run_program`].
 
-use super::raw::next;
+use super::raw::{self, next};
 use std::ffi::{c_char, c_int, c_void};
 use std::sync::OnceLock;
 
@@ -89,14 +89,80 @@ unsafe extern "C" fn instead(
     (program.enter)().unwrap_or_else(run_program)
 }
 
+/// What `main` finds besides its statics, and may change for the next run of the process: environment and working directory.
+struct Surroundings {
+    variables: *mut *mut c_char,
+    /// What stood there, the null at the end included.
+    list: Vec<*mut c_char>,
+    /// A descriptor of the directory, or -1.
+    directory: c_int,
+}
+// SAFETY: the pointers are compared and copied only; the array is the one that the system gave to the process.
+unsafe impl Send for Surroundings {}
+// SAFETY: as above.
+unsafe impl Sync for Surroundings {}
+
+static SURROUNDINGS: OnceLock<Surroundings> = OnceLock::new();
+
+unsafe extern "C" {
+    static mut environ: *mut *mut c_char;
+}
+
+/// Remembers the environment and the working directory at first, and puts them back from then on.
+fn put_back_surroundings() {
+    let put_back = |s: &Surroundings| {
+        // SAFETY: the array is as long as the list, was writable from the start, and no simulated thread but the caller is
+        // alive yet.
+        unsafe {
+            std::ptr::copy_nonoverlapping(s.list.as_ptr(), s.variables, s.list.len());
+            environ = s.variables;
+        }
+        if s.directory >= 0 {
+            // SAFETY: the call takes a number.
+            unsafe { raw::call6(libc::SYS_fchdir, [s.directory as usize, 0, 0, 0, 0, 0]) };
+        }
+    };
+    if let Some(known) = SURROUNDINGS.get() {
+        return put_back(known);
+    }
+    let mut list = Vec::new();
+    // SAFETY: the environment is an array of pointers that ends with null, and no other thread changes it now.
+    let variables = unsafe { environ };
+    if !variables.is_null() {
+        loop {
+            // SAFETY: as above; the loop ends with the null.
+            let entry = unsafe { *variables.add(list.len()) };
+            list.push(entry);
+            if entry.is_null() {
+                break;
+            }
+        }
+    }
+    let flags = (libc::O_PATH | libc::O_DIRECTORY | libc::O_CLOEXEC) as usize;
+    let here = c".".as_ptr() as usize;
+    // SAFETY: the path is a C string.
+    let directory = unsafe {
+        raw::call6(
+            libc::SYS_openat,
+            [libc::AT_FDCWD as usize, here, flags, 0, 0, 0],
+        )
+    };
+    let _ = SURROUNDINGS.set(Surroundings {
+        variables,
+        list,
+        directory: directory.max(-1) as c_int,
+    });
+}
+
 /// Runs the program's `main` and returns its status. Only the first of the runs of a process finds the program as it was
-/// loaded, unless its statics are put back in between.
+/// loaded, unless its statics are put back in between; the environment and the working directory are.
 ///
 /// # Panics
 /// If this crate was not preloaded.
 pub fn run_program() -> i32 {
     let bug = "squall bug: no program was started through this library";
     let (program, arguments) = (PROGRAM.get().expect(bug), ARGUMENTS.get().expect(bug));
+    super::thread::outside_kernel(put_back_surroundings);
     // SAFETY: the function is the program's main, and the arguments are those that libc meant for it.
     unsafe { (program.main)(arguments.count, arguments.values, arguments.environment) }
 }
