@@ -48,6 +48,8 @@ pub(super) struct Child {
     /// What strategies may know of the test, once that is known.
     profile: Option<Arc<Profile>>,
     refused: HashSet<String>,
+    /// The next run's output goes to the terminal as well.
+    shown: bool,
 }
 
 /// Whether a passing seed is one of the `percent` that run twice.
@@ -68,6 +70,7 @@ pub(crate) fn run(with: Equipment, job: &Job, again: bool) -> ! {
             choices: Some(choices),
             profile: job.profile.clone().map(Arc::new),
             refused: HashSet::new(),
+            shown: false,
         };
         match child.work(job, again) {
             Ok(held) => i32::from(!held) * FAILED,
@@ -134,6 +137,7 @@ impl Child {
         let since = Instant::now();
         let last = job.first + (job.count - 1);
         for seed in job.first..=last {
+            self.shown = !again && job.explain.is_none() && super::program::shows(self.with.settings, seed);
             let explain = job.explain.as_ref().filter(|_| seed == last);
             let outcome = self.simulate(seed, explain, log.clone());
             if explain.is_some() || !self.held(&outcome) {
@@ -251,7 +255,13 @@ impl Child {
             backtrace_at: explain.and_then(|explain| explain.backtrace_at),
             backtraces: explain.is_some(),
             progress: Some(&black_box.progress),
-            sink: Some(Box::new(|_, bytes| black_box.write(bytes))),
+            sink: Some(match std::mem::take(&mut self.shown) {
+                true => Box::new(|fd, bytes| {
+                    black_box.write(bytes);
+                    super::program::show(fd, bytes);
+                }),
+                false => Box::new(|_, bytes| black_box.write(bytes)),
+            }),
             ..Config::default()
         };
         let start = Start::new(choices.seed(), settings, scribe);

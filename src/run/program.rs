@@ -4,7 +4,10 @@
 //! coordinator; the zygotes that it starts are the same binary with the same library, and the rest is as for any test. Exit
 //! status 0 is what passes. The program's std is another copy than this crate's, so that its panics are read from its output.
 
+use std::fs::File;
+use std::io::Write;
 use std::path::PathBuf;
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
@@ -112,6 +115,17 @@ pub fn enter() -> Option<i32> {
         }
         Some(Ok(birth)) => {
             clear(&exec);
+            if shown(&settings).is_some() {
+                match open_terminal() {
+                    Ok(files) => drop(TERMINAL.set(files)),
+                    Err(error) => {
+                        eprintln!(
+                            "squall: cannot write where the program's output is to go: {error}"
+                        );
+                        return Some(TROUBLE);
+                    }
+                }
+            }
             zygote::serve(&birth, settings, Box::new(body))
         }
         Some(Err(error)) => {
@@ -191,6 +205,43 @@ fn clear(exec: &Exec) {
         .collect();
     for name in names {
         process::forget_variable(&name);
+    }
+}
+
+/// The coordinator's own output and error, for a run whose output is shown.
+static TERMINAL: OnceLock<[File; 2]> = OnceLock::new();
+
+/// The seed whose run is shown as it goes: the only one that was asked for.
+fn shown(settings: &Resolved) -> Option<u64> {
+    match settings.which {
+        Which::Seed(only) => Some(only),
+        Which::Explore { seeds: Some(1), .. } => Some(0),
+        Which::Explore { .. } | Which::Batch(..) | Which::Replay(_) => None,
+    }
+}
+
+/// Whether a run's output is shown as it comes.
+pub(crate) fn shows(settings: &Resolved, seed: u64) -> bool {
+    settings.program && shown(settings) == Some(seed)
+}
+
+/// Opens the coordinator's output and error. Called in the zygote, its child.
+fn open_terminal() -> std::io::Result<[File; 2]> {
+    let coordinator = std::os::unix::process::parent_id();
+    let open = |fd: i32| {
+        let mut options = File::options();
+        options
+            .append(true)
+            .open(format!("/proc/{coordinator}/fd/{fd}"))
+    };
+    Ok([open(1)?, open(2)?])
+}
+
+/// Shows what a run prints. Called inside the kernel.
+pub(crate) fn show(fd: i32, bytes: &[u8]) {
+    if let Some(files) = TERMINAL.get() {
+        // As for any program whose reader has gone, there is nobody to tell.
+        let _ = (&files[usize::from(fd == 2)]).write_all(bytes);
     }
 }
 

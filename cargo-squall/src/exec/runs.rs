@@ -197,8 +197,15 @@ impl Suite {
             .env("LD_PRELOAD", self.preloaded())
             .envs(self.variables.iter().map(|(name, value)| (name, value)))
             .env("SQUALL_JOBS", if alone { self.jobs } else { 1 }.to_string());
+        // Only one seed's run shows as it goes; what others print is of no interest unless they fail.
+        if alone && self.one_seed() {
+            command.stdout(Stdio::inherit()).stderr(Stdio::inherit());
+        } else {
+            command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        }
         let output = command
-            .output()
+            .spawn()
+            .and_then(std::process::Child::wait_with_output)
             .with_context(|| format!("cannot start {}", self.binary.display()))?;
         let told = std::fs::read(&result);
         // It may not be there: the process ended before it could leave it.
@@ -226,6 +233,17 @@ impl Suite {
             remark,
             output,
         })
+    }
+
+    /// Whether one seed alone was asked for.
+    fn one_seed(&self) -> bool {
+        let value = |name: &str| {
+            let option = self.variables.iter().find(|(set, _)| *set == name);
+            option
+                .map(|(_, value)| value.clone())
+                .or_else(|| std::env::var(name).ok())
+        };
+        value("SQUALL_SEED").is_some() || value("SQUALL_SEEDS").is_some_and(|seeds| seeds == "1")
     }
 
     /// What a test that fails under a seed is.

@@ -37,13 +37,22 @@ impl Ran {
     }
 }
 
-fn fixture() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/orders")
+fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/fixtures")
+        .join(name)
+}
+
+/// This workspace's target directory.
+pub fn target() -> &'static Path {
+    Path::new(env!("CARGO_TARGET_TMPDIR"))
+        .parent()
+        .expect("tmp lies in the target directory")
 }
 
 /// The bytes of the fixture's `Cargo.lock`.
 pub fn lock_file() -> Vec<u8> {
-    std::fs::read(fixture().join("Cargo.lock")).unwrap()
+    std::fs::read(fixture("orders").join("Cargo.lock")).unwrap()
 }
 
 /// A path of its own for one test; nothing is there.
@@ -55,7 +64,7 @@ pub fn scratch(name: &str) -> PathBuf {
     path
 }
 
-fn run(mut command: Command, arguments: &[&str], variables: &[(&str, &str)]) -> Ran {
+fn run(at: &str, mut command: Command, arguments: &[&str], variables: &[(&str, &str)]) -> Ran {
     for (name, _) in std::env::vars_os() {
         let name_text = name.to_string_lossy();
         // What cargo told this test is not meant for another cargo.
@@ -70,13 +79,10 @@ fn run(mut command: Command, arguments: &[&str], variables: &[(&str, &str)]) -> 
             command.env_remove(&name);
         }
     }
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR"))
-        .parent()
-        .expect("tmp lies in the target directory");
     let output = command
         .args(arguments)
-        .current_dir(fixture())
-        .env("CARGO_TARGET_DIR", target)
+        .current_dir(fixture(at))
+        .env("CARGO_TARGET_DIR", target())
         .env("SQUALL_FAILURES", "off")
         .envs(variables.iter().copied())
         .output()
@@ -91,14 +97,24 @@ fn run(mut command: Command, arguments: &[&str], variables: &[(&str, &str)]) -> 
 
 /// `cargo` on the fixture, with stock tokio.
 pub fn cargo_with(arguments: &[&str], variables: &[(&str, &str)]) -> Ran {
-    run(Command::new(env!("CARGO")), arguments, variables)
+    cargo_at("orders", arguments, variables)
+}
+
+/// `cargo` on a fixture.
+pub fn cargo_at(fixture: &str, arguments: &[&str], variables: &[(&str, &str)]) -> Ran {
+    run(fixture, Command::new(env!("CARGO")), arguments, variables)
 }
 
 /// `cargo squall` on the fixture.
 pub fn squall_with(arguments: &[&str], variables: &[(&str, &str)]) -> Ran {
+    squall_at("orders", arguments, variables)
+}
+
+/// `cargo squall` on a fixture.
+pub fn squall_at(fixture: &str, arguments: &[&str], variables: &[(&str, &str)]) -> Ran {
     let mut command = Command::new(env!("CARGO_BIN_EXE_cargo-squall"));
     command.arg("squall");
-    run(command, arguments, variables)
+    run(fixture, command, arguments, variables)
 }
 
 /// As [`squall_with`], without variables.

@@ -4,6 +4,7 @@
 #![cfg(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu"))]
 
 mod drive;
+mod existing;
 
 use drive::{cargo_with, found, scratch, squall, squall_with};
 

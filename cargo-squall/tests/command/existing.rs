@@ -1,0 +1,187 @@
+//! `cargo squall exec` and `cargo squall test --existing` on the crate in `tests/fixtures/existing`, which knows nothing of squall.
+
+use crate::drive::{self, Ran, cargo_at, scratch, squall_at};
+use std::path::PathBuf;
+
+const FIXTURE: &str = "existing";
+
+/// The fixture's program.
+fn program() -> String {
+    let built = cargo_at(FIXTURE, &["build", "--locked", "--quiet"], &[]);
+    built.ended(0);
+    let path: PathBuf = drive::target().join("debug/existing");
+    path.to_str().unwrap().to_owned()
+}
+
+fn exec(arguments: &[&str], variables: &[(&str, &str)]) -> Ran {
+    let mut words = vec!["exec"];
+    words.extend(arguments);
+    squall_at(FIXTURE, &words, variables)
+}
+
+fn existing(arguments: &[&str], variables: &[(&str, &str)]) -> Ran {
+    let mut words = vec!["test", "--existing", "--locked"];
+    words.extend(arguments);
+    squall_at(FIXTURE, &words, variables)
+}
+
+#[test]
+fn a_suite_is_told_apart_test_by_test() {
+    let ran = existing(&["--test", "plain"], &[("SQUALL_SEEDS", "300")]).ended(1);
+    ran.says(&[
+        "PASS [",
+        "an_hour_passes\n",
+        "locks_in_one_order\n",
+        "surroundings\n",
+        "panics\n",
+        "lost_update: fails under ",
+        "of 300 seeds",
+        "an update was lost",
+        "opposite_locks: fails under ",
+        "deadlock: no thread can ever go on",
+        "without squall it passes",
+        "6 tests, ",
+        "4 passed, 2 flaky",
+    ]);
+    assert!(!ran.text.contains("never_holds"), "{}", ran.text);
+
+    // Each replay line fails the same way.
+    let replays: Vec<&str> = ran
+        .text
+        .lines()
+        .filter_map(|line| line.strip_prefix("replay: "))
+        .collect();
+    assert_eq!(replays.len(), 2, "{}", ran.text);
+    for replay in replays {
+        let (seed, words) = replay.split_once(" cargo squall ").unwrap();
+        let seed = seed.strip_prefix("SQUALL_SEED=").unwrap();
+        let words: Vec<&str> = words.split(' ').collect();
+        let again = squall_at(FIXTURE, &words, &[("SQUALL_SEED", seed)]).ended(1);
+        let line = |ran: &Ran| {
+            let mut lines = ran.text.lines();
+            let way = lines.find(|line| line.contains(&format!(" failed with seed {seed}: ")));
+            way.map(str::to_owned)
+        };
+        assert!(
+            line(&again).is_some() && ran.text.contains(&line(&again).unwrap()),
+            "{replay}\n{}",
+            again.text
+        );
+    }
+}
+
+#[test]
+fn what_fails_without_squall_and_what_is_refused_are_told_as_such() {
+    let ran = existing(
+        &["--test", "plain", "--", "--ignored"],
+        &[("SQUALL_SEEDS", "3")],
+    )
+    .ended(3);
+    ran.says(&[
+        "BROKEN [",
+        "never_holds: fails under 3 of 3 seeds",
+        "without squall it fails, too",
+        "TROUBLE [",
+        "starts_a_process: fails under 3 of 3 seeds",
+        "1 fail without squall, too, 1 in trouble",
+    ]);
+}
+
+#[test]
+fn unit_tests_and_examples_of_the_documentation_run() {
+    existing(&[], &[("SQUALL_SEEDS", "2"), ("SQUALL_STRATEGY", "tokio")]).says(&[
+        "tests::twice_is_twice\n",
+        "Doc-tests existing",
+        "1 passed; 0 failed",
+    ]);
+    existing(&["there_is_no_such_test"], &[])
+        .ended(2)
+        .says(&["no test of squall's ran"]);
+}
+
+#[test]
+fn digests_are_equal_in_two_processes_and_on_os_threads() {
+    let digests = |threads: &[(&str, &str)]| {
+        let mut variables = vec![
+            ("SQUALL_SEEDS", "20"),
+            ("SQUALL_DIGEST", "1"),
+            ("SQUALL_AUDIT", "100"),
+        ];
+        variables.extend(threads);
+        let ran = existing(&["--test", "plain", "lost_update"], &variables);
+        let lines = ran.text.lines().filter(|line| line.contains(" digest "));
+        lines.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let first = digests(&[]);
+    assert!(!first.is_empty());
+    assert_eq!(first, digests(&[]));
+    assert_eq!(first, digests(&[("SQUALL_ISOLATION", "process")]));
+    assert_eq!(first, digests(&[("SQUALL_THREADS", "os")]));
+}
+
+#[test]
+fn a_program_is_judged_by_its_end() {
+    let program = program();
+    let seeds = [("SQUALL_SEEDS", "5")];
+    let run = |word: &str| exec(&["--", &program, word], &seeds);
+    run("day")
+        .ended(0)
+        .says(&["PASS [", "existing\n", "1 test, 5 runs: 1 passed"]);
+    run("echo").ended(0);
+    let ends = [
+        ("status", "exit status 7"),
+        ("panic", "panicked at src/main.rs:"),
+        ("abort", "aborted"),
+        ("deadlock", "deadlock: no thread can ever go on"),
+        ("fault", "signal SIGSEGV: a memory fault at address 0x0"),
+        ("overflow", "stack overflow"),
+    ];
+    for (word, way) in ends {
+        run(word)
+            .ended(1)
+            .says(&[way, "replay: SQUALL_SEED=0x0 cargo squall exec -- ", word]);
+    }
+    exec(
+        &["--seeds", "1", "--", &program, "spin"],
+        &[("SQUALL_WATCHDOG", "300ms")],
+    )
+    .ended(1)
+    .says(&["stuck: ran for"]);
+    exec(&["--seed", "0x5", "--", &program, "status"], &[])
+        .ended(1)
+        .says(&["failed with seed 0x5"]);
+}
+
+#[test]
+fn a_single_seed_shows_what_the_program_prints() {
+    let program = program();
+    let ran = exec(&["--seed", "3", "--", &program, "day"], &[]).ended(0);
+    ran.says(&["a day later\n", "and all is well\n"]);
+    // Nothing of squall's is in the program's environment.
+    exec(&["--seed", "3", "--", &program, "environment"], &[])
+        .ended(0)
+        .says(&["\n[]\n"]);
+}
+
+#[test]
+fn what_cannot_be_run_so_is_said() {
+    exec(&["--", "/nowhere/at/all"], &[])
+        .ended(2)
+        .says(&["there is no program /nowhere/at/all"]);
+    exec(&["--", "there-is-no-such-program"], &[])
+        .ended(2)
+        .says(&["in the path"]);
+    exec(&[], &[]).ended(2);
+    let script = scratch("script");
+    std::fs::write(&script, "#!/bin/sh\n").unwrap();
+    exec(&["--", script.to_str().unwrap()], &[])
+        .ended(2)
+        .says(&["no ELF file"]);
+    std::fs::remove_file(&script).unwrap();
+    // This test's own binary does without squall; the command, which does as well, is a program like others.
+    let program = program();
+    exec(&["--seeds", "many", "--", &program], &[]).ended(2);
+    exec(&["--", &program, "day"], &[("SQUALL_SEEDS", "many")])
+        .ended(2)
+        .says(&["SQUALL_SEEDS=\"many\" cannot be used"]);
+}
