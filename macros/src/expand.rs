@@ -39,7 +39,8 @@ fn expand(arguments: &Arguments, function: &ItemFn) -> syn::Result<TokenStream> 
         attrs.iter().partition(|attr| is_outer(attr));
     let name = &sig.ident;
     let function_name = name.to_string();
-    let ignored = attrs.iter().any(|attr| attr.path().is_ident("ignore"));
+    let has = |name| attrs.iter().any(|attr| attr.path().is_ident(name));
+    let (ignored, should_panic) = (has("ignore"), has("should_panic"));
     let settings = settings(arguments);
     let takes_sim = sig.inputs.first();
     let argument = takes_sim.map(|argument| quote_spanned!(argument.span()=> start.sim()));
@@ -74,6 +75,7 @@ fn expand(arguments: &Arguments, function: &ItemFn) -> syn::Result<TokenStream> 
                     bin_name: ::core::option_env!("CARGO_BIN_NAME"),
                     integration: ::core::option_env!("CARGO_TARGET_TMPDIR").is_some(),
                     ignored: #ignored,
+                    should_panic: #should_panic,
                     debug: ::core::cfg!(debug_assertions),
                 },
                 #settings,

@@ -24,6 +24,8 @@ pub struct Site {
     pub integration: bool,
     /// Whether the test is `#[ignore]`d.
     pub ignored: bool,
+    /// Whether it has `#[should_panic]`: then it is no news that it fails.
+    pub should_panic: bool,
     /// Whether debug assertions are on.
     pub debug: bool,
 }
@@ -49,6 +51,8 @@ pub(crate) struct Origin {
     pub(crate) target: String,
     manifest_dir: PathBuf,
     ignored: bool,
+    /// The test is there to fail: nothing is kept of it, and nothing made simpler.
+    pub(super) should_panic: bool,
     debug: bool,
     entry: Entry,
     /// For a program: the command that runs it again.
@@ -70,6 +74,7 @@ impl Origin {
             target,
             manifest_dir: manifest_dir.unwrap_or_default(),
             ignored: false,
+            should_panic: false,
             debug: false,
             entry: Entry::Program,
             again,
@@ -96,6 +101,7 @@ impl Origin {
             target,
             manifest_dir: PathBuf::from(site.manifest_dir),
             ignored: site.ignored,
+            should_panic: site.should_panic,
             debug: site.debug,
             entry: Entry::Libtest,
             again: String::new(),
@@ -125,6 +131,7 @@ impl Origin {
             target,
             manifest_dir: manifest_dir.unwrap_or_else(here),
             ignored: false,
+            should_panic: false,
             debug: cfg!(debug_assertions),
             entry,
             again: String::new(),
@@ -260,6 +267,7 @@ mod tests {
         bin_name: None,
         integration: true,
         ignored: false,
+        should_panic: false,
         debug: true,
     };
 

@@ -16,7 +16,8 @@ impl Coordinator<'_> {
 
     /// This test's saved logs, in the order of their names.
     pub(crate) fn saved(&self) -> Result<Vec<(PathBuf, Log)>, Trouble> {
-        let Some(directory) = &self.settings.failures else {
+        let kept = self.settings.failures.as_ref().filter(|_| !self.origin.should_panic);
+        let Some(directory) = kept else {
             return Ok(Vec::new());
         };
         let unreadable = |source| Trouble::Failures {
@@ -63,7 +64,8 @@ impl Coordinator<'_> {
 
     /// Saves a log; returns its path and what to say about it.
     pub(crate) fn keep(&self, log: &Log) -> (Option<PathBuf>, Option<String>) {
-        let Some(directory) = &self.settings.failures else {
+        let kept = self.settings.failures.as_ref().filter(|_| !self.origin.should_panic);
+        let Some(directory) = kept else {
             return (None, None);
         };
         let name = format!(

@@ -103,7 +103,8 @@ impl Coordinator<'_> {
         }
         log.omitted += omitted;
         let seed = self.seed_variables(report.seed);
-        let shrunk = match self.settings.shrink {
+        let wanted = self.settings.shrink.filter(|_| !self.origin.should_panic);
+        let shrunk = match wanted {
             Some(time) => self.shrink(&log, &report, time)?,
             None => Shrunk::Not(None),
         };

@@ -207,3 +207,11 @@ fn a_directory_that_cannot_be_written_does_not_hide_the_failure() {
             "log: not saved: cannot write the choice log /proc/nowhere/",
         ]);
 }
+
+#[test]
+fn a_test_that_should_panic_leaves_no_log() {
+    let scratch = Scratch::new();
+    let failures = scratch.path().to_str().unwrap();
+    run("should_panic", &[("SQUALL_FAILURES", failures)]).held();
+    assert_eq!(scratch.files(), Vec::<PathBuf>::new());
+}
