@@ -20,7 +20,8 @@ pub fn copy_of(tokio: &Tokio, target: &Path) -> Result<Result<PathBuf, Mismatch>
     let home = target.join("squall");
     let copy = home.join(format!("tokio-{}", tokio.version));
     let stamp = rewrite::stamp();
-    if fs::read_to_string(copy.join(STAMP)).is_ok_and(|found| found == stamp) {
+    let ready = || fs::read_to_string(copy.join(STAMP)).is_ok_and(|found| found == stamp);
+    if ready() {
         return Ok(Ok(copy));
     }
     let edited = match rewrite::edited(&tokio.source)? {
@@ -38,8 +39,8 @@ pub fn copy_of(tokio: &Tokio, target: &Path) -> Result<Result<PathBuf, Mismatch>
         fs::write(partial.join(file), text).with_context(place)?;
     }
     fs::write(partial.join(STAMP), &stamp).with_context(place)?;
-    // A copy by another version of this program goes; one that appeared meanwhile is as good as ours.
-    if copy.exists() {
+    // A copy that another process finished meanwhile may be in use already; one by another version of this program goes.
+    if copy.exists() && !ready() {
         let old = partial.with_extension("old");
         if fs::rename(&copy, &old).is_ok() {
             fs::remove_dir_all(&old).with_context(place)?;
@@ -47,8 +48,7 @@ pub fn copy_of(tokio: &Tokio, target: &Path) -> Result<Result<PathBuf, Mismatch>
     }
     if let Err(error) = fs::rename(&partial, &copy) {
         let _ = fs::remove_dir_all(&partial);
-        let theirs = fs::read_to_string(copy.join(STAMP)).is_ok_and(|found| found == stamp);
-        if !theirs {
+        if !ready() {
             return Err(error).with_context(place);
         }
     }
