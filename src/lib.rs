@@ -42,6 +42,13 @@ pub mod choice;
 #[doc(hidden)]
 pub mod explore;
 mod fault;
+#[cfg(all(
+    target_os = "linux",
+    target_arch = "x86_64",
+    target_env = "gnu",
+    not(squall_portable)
+))]
+mod report;
 mod run;
 mod sim;
 

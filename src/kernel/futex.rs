@@ -50,6 +50,7 @@ impl Futexes {
 impl Kernel {
     /// Wakes at most `n` waiters of `word` whose mask meets `mask`; returns how many.
     pub(crate) fn wake_word(&mut self, word: Word, n: u32, mask: u32) -> u32 {
+        self.trace.about_word(word);
         let mut woken = 0;
         while woken < n {
             let Some(thread) = self.futexes.take_first(word, mask) else {

@@ -4,7 +4,7 @@
 //! A poll is too short for a report of its own. So each thread shares a [`Link`] with its tokio, which notes there what it
 //! polls; only while a run is recorded are the ends of polls reported one by one.
 
-use super::sched::CARRIER;
+use super::record::What;
 use super::{Kernel, TaskReport};
 use std::fmt;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering::Relaxed};
@@ -145,8 +145,7 @@ impl Kernel {
         self.trace
             .fold(u64::from(entity) << 32 | u64::from(spawned_at.line));
         if self.trace.recording() {
-            let who = self.entity_label(entity);
-            self.say(format!("spawn {who}"));
+            self.tell(What::TaskBorn { task: entity }, true);
         }
         entity
     }
@@ -159,13 +158,14 @@ impl Kernel {
         let what = match poll {
             Poll::Begins => {
                 task.polls += 1;
-                "is polled"
+                What::PollBegins { task: entity }
             }
-            Poll::Pending => "has to wait",
-            Poll::Ready => "is ready",
+            Poll::Pending | Poll::Ready => What::PollEnds {
+                task: entity,
+                ready: poll == Poll::Ready,
+            },
         };
-        let who = self.entity_label(entity);
-        self.say(format!("{who} {what}"));
+        self.tell(what, false);
     }
 
     /// A task has finished, panicked or been cancelled.
@@ -175,8 +175,7 @@ impl Kernel {
         };
         task.done = true;
         if self.trace.recording() {
-            let who = self.entity_label(entity);
-            self.say(format!("{who} is over"));
+            self.tell(What::TaskDied { task: entity }, false);
         }
     }
 
@@ -224,25 +223,5 @@ impl Kernel {
                 .map(|(_, thread)| *thread),
         };
         self.identities.tasks.iter().map(report).collect()
-    }
-
-    /// An entity as a person names it: `worker#3`, `task#7 of src/lib.rs:12:5`.
-    pub(crate) fn entity_label(&self, entity: u32) -> String {
-        match self.sched.who.get(entity as usize) {
-            Some(Who::Thread(thread)) => self.thread_label(*thread),
-            Some(Who::Task(index)) => {
-                let task = &self.identities.tasks[*index as usize];
-                let name = task.name.as_deref().unwrap_or("task");
-                format!("{name}#{entity} of {}", task.spawned_at)
-            }
-            None => "carrier".to_owned(),
-        }
-    }
-
-    #[cold]
-    pub(super) fn say(&mut self, what: String) {
-        let (now, current) = (self.now, self.sched.current);
-        debug_assert_ne!(current, CARRIER);
-        self.trace.push(now, current, what);
     }
 }

@@ -11,6 +11,7 @@ mod errno;
 mod oracle;
 mod outcome;
 mod path;
+mod record;
 
 /// Declares what exists only where the kernel does.
 macro_rules! on_supported_platforms {
@@ -35,9 +36,11 @@ on_supported_platforms! {
     pub(crate) mod testing;
     pub(crate) mod thread;
     mod trace;
+    mod words;
     mod world;
 
     pub use abi::{preload, touch};
+    pub use record::{About, Cause, Record, ThreadFacts, What};
     pub use thread::doors::*;
     pub use thread::{Watched, fault, image, prewarm, simulate, trap, watched_waker};
     pub(crate) use world::{Cost, Kernel, Step};
@@ -60,5 +63,6 @@ pub use elsewhere::*;
 
 pub use errno::{Errno, Result};
 pub use oracle::{Domain, Entity, NOBODY, Oracle, Pick, Touch};
-pub use outcome::{Config, End, Event, HostInfo, Outcome, Refused, Sink, TaskReport, ThreadReport};
+pub use outcome::{Config, End, HostInfo, Outcome, Refused, Sink, TaskReport, ThreadReport};
 pub use path::{Delay, LinkChange, MILLION};
+pub use record::Event;

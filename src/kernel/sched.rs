@@ -9,6 +9,7 @@ use super::descriptor::ObjectId;
 use super::events::Event;
 use super::identity::{Link, Who};
 use super::oracle::{Entity, NOBODY, Pick, Touch};
+use super::record::What;
 use super::{End, Kernel};
 
 /// Stands for "no simulated thread: the carrier, which owns the run, goes on".
@@ -255,6 +256,10 @@ impl Kernel {
         self.sched.peak = self.sched.peak.max(self.sched.alive);
         self.sched.point = true;
         self.progress();
+        // The first thread is there from the start to the end of the record.
+        if id != 0 && self.trace.recording() {
+            self.tell(What::ThreadBorn { thread: id }, true);
+        }
         id
     }
 
@@ -266,6 +271,9 @@ impl Kernel {
         me.result = result;
         self.sched.alive -= 1;
         self.sched.leave(id);
+        if id != 0 && self.trace.recording() {
+            self.tell(What::ThreadDied, false);
+        }
         if let Some(joiner) = self.sched.threads[id as usize].joiner.take() {
             self.wake(joiner, Resume::Woken);
         }
@@ -276,6 +284,11 @@ impl Kernel {
     #[inline]
     pub(crate) fn block(&mut self, call: &'static str, wait: Wait) {
         let id = self.sched.current;
+        if self.trace.recording() {
+            let about = self.about_wait(&wait.on);
+            let (call, until) = (call.into(), wait.until);
+            self.tell(What::Block { call, about, until }, true);
+        }
         match &wait.on {
             On::Object(object) => self.watch(*object, id),
             On::Objects(objects) => {
@@ -313,6 +326,9 @@ impl Kernel {
         };
         let Wait { on, until } = wait;
         thread.resume = resume;
+        if self.trace.recording() {
+            self.tell_wake(id, &on, resume == Resume::TimedOut);
+        }
         let face = self.sched.face(id);
         self.sched.entities[face as usize].touch = on.touch();
         self.sched.enter(id);
@@ -397,7 +413,11 @@ impl Kernel {
                 self.finish(End::Deadlock(Vec::new()));
                 return CARRIER;
             }
+            let from = self.now;
             self.now = self.now.max(at);
+            if self.trace.recording() {
+                self.tell(What::TimeJump { from }, false);
+            }
             if self.now > self.limits.virtual_ns {
                 self.finish(End::TimeLimit(Vec::new()));
                 return CARRIER;
@@ -431,10 +451,9 @@ impl Kernel {
             panic!("squall bug: the oracle picked {i} of {}", sched.runnable.len());
         };
         self.trace.fold(u64::from(next) ^ (self.now << 16));
-        if self.trace.recording() {
-            let who = self.entity_label(self.sched.face(next));
-            let (now, current) = (self.now, self.sched.current);
-            self.trace.push(now, current, format!("switch to {who}"));
+        if self.trace.recording() && next != self.sched.current {
+            let preempted = current.is_some() && !yielded;
+            self.tell(What::Switch { to: next, preempted }, preempted);
         }
         next
     }

@@ -3,6 +3,7 @@
 //!
 //! Every answer is a decision in which 0 means "as stock tokio does", so that a log gets simpler as its numbers get smaller.
 
+use super::record::What;
 use super::{Domain, Kernel};
 
 /// How the tasks of this run are treated.
@@ -57,7 +58,7 @@ impl Kernel {
             let facts = u64::from(index) | u64::from(tasks) << 24;
             self.trace.fold(facts ^ self.now.rotate_left(20));
             if self.trace.recording() {
-                self.say(format!("poll task {} of {tasks} that are ready", index + 1));
+                self.tell(What::TaskPicked { index, of: tasks }, false);
             }
         }
         self.sched.point = true;
@@ -75,7 +76,7 @@ impl Kernel {
         let (kind, polls) = (drawn % kinds, drawn / kinds);
         let budget = u64::from(BUDGETS[kind as usize]);
         if self.trace.recording() {
-            self.say(format!("a poll with a budget of {budget}"));
+            self.tell(What::Budget { of: budget }, false);
         }
         (budget, polls)
     }
@@ -93,7 +94,7 @@ impl Kernel {
             Some(power) => interval.min(1 << power),
         };
         if self.trace.recording() {
-            self.say(format!("the driver's turn after at most {polls} polls"));
+            self.tell(What::Round { polls }, false);
         }
         polls
     }

@@ -1,17 +1,46 @@
-//! What happened: the digest over all events, and, when wanted, their text.
+//! What happened: the digest over all events, and, when wanted, the record of them.
 //!
 //! The digest is what makes two runs comparable: each scheduling decision, each call's result and each payload is folded
-//! into 64 bits. The texts are recorded only when a run is explained or audited.
+//! into 64 bits. Events are recorded only when a run is explained or audited; [`Kernel::tell`] is the one door.
 
-use super::outcome::Event;
+use super::descriptor::ObjectId;
+use super::record::{About, Cause, Event, Record, ThreadFacts, What};
+use super::sched::{self, CARRIER, Space, Word};
+use super::{Config, Kernel};
+use std::cell::Cell;
+use std::collections::HashMap;
+
+/// What the present call is about, as far as it has come.
+#[derive(Clone, Copy, Default)]
+enum Subject {
+    #[default]
+    Nothing,
+    Object(ObjectId),
+    Word(Word),
+}
 
 /// The running digest and the optional record.
 pub(crate) struct Trace {
     digest: u64,
-    record: Option<Vec<Event>>,
+    /// Set by lookups, which only read the kernel.
+    subject: Cell<Subject>,
+    /// What has become due is happening.
+    firing: bool,
+    recording: Option<Box<Recording>>,
+    remarks: Vec<String>,
+}
+
+/// A record in the making.
+#[derive(Default)]
+struct Recording {
+    record: Record,
+    /// The kernel entry from which on the places of calls are taken down.
+    stacks_from: u64,
+    known: HashMap<Vec<usize>, u32>,
+    words: HashMap<Word, u32>,
+    /// The index of the event whose backtrace is asked for.
     wanted: Option<u64>,
     backtrace: Option<String>,
-    remarks: Vec<String>,
 }
 
 const START: u64 = 0x9e37_79b9_7f4a_7c15;
@@ -21,19 +50,24 @@ impl Trace {
     pub(crate) fn new() -> Trace {
         Trace {
             digest: START,
-            record: None,
-            wanted: None,
-            backtrace: None,
+            subject: Cell::default(),
+            firing: false,
+            recording: None,
             remarks: Vec::new(),
         }
     }
 
-    /// Starts a run: `record` keeps texts, `wanted` is the index of the event whose backtrace is asked for.
-    pub(crate) fn reset(&mut self, record: bool, wanted: Option<u64>) {
+    /// Starts a run.
+    pub(crate) fn reset(&mut self, config: &Config) {
         self.digest = START;
-        self.record = (record || wanted.is_some()).then(Vec::new);
-        self.wanted = wanted;
-        self.backtrace = None;
+        self.subject.set(Subject::Nothing);
+        self.recording = (config.trace || config.backtrace_at.is_some()).then(|| {
+            Box::new(Recording {
+                stacks_from: config.stacks_from,
+                wanted: config.backtrace_at,
+                ..Recording::default()
+            })
+        });
         self.remarks.clear();
     }
 
@@ -55,27 +89,34 @@ impl Trace {
         self.fold(u64::from_le_bytes(last) ^ ((bytes.len() as u64) << 56));
     }
 
-    /// Whether texts are wanted; callers then build one and [`push`](Trace::push) it.
+    /// Whether events are wanted; callers then build one and [`tell`](Kernel::tell) it.
     #[inline]
     pub(crate) fn recording(&self) -> bool {
-        self.record.is_some()
+        self.recording.is_some()
     }
 
-    /// Records an event. The text must not contain anything that differs between equal runs, addresses above all.
-    #[cold]
-    pub(crate) fn push(&mut self, at: u64, thread: u32, what: String) {
-        let digest = self.digest;
-        if let Some(record) = &mut self.record {
-            if self.wanted == Some(record.len() as u64) {
-                self.backtrace = Some(std::backtrace::Backtrace::force_capture().to_string());
-            }
-            record.push(Event {
-                at,
-                thread,
-                what,
-                digest,
-            });
-        }
+    /// A call begins: nothing is known of it yet.
+    #[inline]
+    pub(crate) fn no_subject(&self) {
+        self.subject.set(Subject::Nothing);
+    }
+
+    /// The present call is about this object.
+    #[inline]
+    pub(crate) fn about_object(&self, object: ObjectId) {
+        self.subject.set(Subject::Object(object));
+    }
+
+    /// The present call is about this word of memory.
+    #[inline]
+    pub(crate) fn about_word(&self, word: Word) {
+        self.subject.set(Subject::Word(word));
+    }
+
+    /// What happens from here on is, or no longer is, what has become due.
+    #[inline]
+    pub(crate) fn fires(&mut self, firing: bool) {
+        self.firing = firing;
     }
 
     /// Keeps what a report should say about the run as a whole, once. Does nothing unless texts are wanted.
@@ -94,9 +135,143 @@ impl Trace {
     pub(crate) fn digest(&self) -> u64 {
         self.digest
     }
+}
 
-    /// The record and the backtrace that was asked for.
-    pub(crate) fn take(&mut self) -> (Option<Vec<Event>>, Option<String>) {
-        (self.record.take(), self.backtrace.take())
+impl Recording {
+    /// The caller's stack, kept once.
+    fn stack(&mut self) -> u32 {
+        let mut addresses = Vec::with_capacity(64);
+        backtrace::trace(|frame| {
+            addresses.push(frame.ip() as usize);
+            true
+        });
+        if let Some(known) = self.known.get(&addresses) {
+            return *known;
+        }
+        let number = self.record.stacks.len() as u32;
+        self.record.stacks.push(addresses.clone());
+        self.known.insert(addresses, number);
+        number
+    }
+}
+
+impl Kernel {
+    /// Records an event of the running thread, with the place that it is at if `place` is set. Does nothing unless the run is
+    /// recorded.
+    #[cold]
+    pub(crate) fn tell(&mut self, what: What, place: bool) {
+        let thread = self.sched.current;
+        let task = self.current_task(thread).map(|task| task.entity);
+        let host = self
+            .sched
+            .threads
+            .get(thread as usize)
+            .map_or(0, |t| t.host);
+        let (at, steps, digest) = (self.now, self.steps, self.trace.digest);
+        let Some(recording) = &mut self.trace.recording else {
+            return;
+        };
+        if recording.wanted == Some(recording.record.events.len() as u64) {
+            recording.backtrace = Some(std::backtrace::Backtrace::force_capture().to_string());
+        }
+        let born = matches!(what, What::ThreadBorn { .. });
+        let place = place && thread != CARRIER && (born || steps >= recording.stacks_from);
+        let stack = place.then(|| recording.stack());
+        recording.record.events.push(Event {
+            at,
+            host,
+            thread,
+            task,
+            what,
+            stack,
+            digest,
+        });
+    }
+
+    /// Records that a thread goes on which waited for `on`.
+    #[cold]
+    pub(crate) fn tell_wake(&mut self, thread: u32, on: &sched::On, timed_out: bool) {
+        let about = self.about_wait(on);
+        let cause = match self.trace.firing {
+            _ if timed_out => Cause::Deadline,
+            true => Cause::Event,
+            false => Cause::Call,
+        };
+        let what = What::Wake {
+            thread,
+            about,
+            cause,
+        };
+        // Which call woke somebody is of interest for locks and their kin; what goes to descriptors is told as such.
+        let place = cause == Cause::Call && matches!(on, sched::On::Word(_));
+        self.tell(what, place);
+    }
+
+    /// What the present call is about, for its event.
+    #[cold]
+    pub(crate) fn about_call(&mut self) -> About {
+        match self.trace.subject.take() {
+            Subject::Nothing => About::Nothing,
+            Subject::Object(object) => About::Object(self.object_words(object)),
+            Subject::Word(word) => self.about(word),
+        }
+    }
+
+    /// What a wait is for.
+    #[cold]
+    pub(crate) fn about_wait(&mut self, on: &sched::On) -> About {
+        match on {
+            sched::On::Clock => About::Clock,
+            sched::On::Object(object) => About::Object(self.object_words(*object)),
+            sched::On::Objects(objects) => {
+                let mut all = Vec::new();
+                for object in objects {
+                    all.push(self.object_words(*object));
+                }
+                About::Object(format!("any of {}", all.join(", ")))
+            }
+            sched::On::Word(word) => self.about(*word),
+            sched::On::Join(thread) => About::Join(*thread),
+        }
+    }
+
+    fn about(&mut self, word: Word) -> About {
+        let Some(recording) = &mut self.trace.recording else {
+            return About::Nothing;
+        };
+        let next = recording.words.len() as u32 + 1;
+        let number = *recording.words.entry(word).or_insert(next);
+        let kind = match word.space {
+            Space::Futex => "word",
+            Space::Mutex => "mutex",
+            Space::Condvar => "condition variable",
+            Space::RwLock => "read-write lock",
+            Space::Semaphore => "semaphore",
+            Space::Once => "once",
+            Space::Barrier => "barrier",
+        };
+        About::Word {
+            kind: kind.into(),
+            number,
+        }
+    }
+
+    /// The record, and the backtrace that was asked for.
+    pub(crate) fn take_record(&mut self) -> (Option<Record>, Option<String>) {
+        let Some(recording) = self.trace.recording.take() else {
+            return (None, None);
+        };
+        let Recording {
+            mut record,
+            backtrace,
+            ..
+        } = *recording;
+        record.hosts = self.hosts.iter().map(|host| host.name.clone()).collect();
+        let facts = |t: &sched::Thread| ThreadFacts {
+            name: sched::name_text(&t.name),
+            host: t.host,
+        };
+        record.threads = self.sched.threads.iter().map(facts).collect();
+        (Some(record), backtrace)
     }
 }

@@ -7,6 +7,7 @@ use super::futex::Futexes;
 use super::host::{self, Host};
 use super::identity::Identities;
 use super::net::Net;
+use super::record::What;
 use super::sched::{self, Sched, State};
 use super::tasks::Tasks;
 use super::trace::Trace;
@@ -169,7 +170,7 @@ impl Kernel {
         self.hosts.clear();
         self.hosts
             .push(Host::new(0, "test", config.cpus, config.descriptors));
-        self.trace.reset(config.trace, config.backtrace_at);
+        self.trace.reset(config);
         self.end = None;
         self.refused.clear();
         self.steps = 0;
@@ -207,6 +208,7 @@ impl Kernel {
             progress.store(self.steps, Ordering::Relaxed);
         }
         self.pass(cost);
+        self.trace.no_subject();
         if self.idle > PATIENCE {
             self.impatient(cost);
         }
@@ -279,6 +281,7 @@ impl Kernel {
 
     /// Fires every event that is due.
     pub(crate) fn fire_due(&mut self) {
+        self.trace.fires(true);
         while let Some(event) = self.events.pop_due(self.now) {
             match event {
                 events::Event::Deadline { thread, generation } => self.deadline(thread, generation),
@@ -288,6 +291,7 @@ impl Kernel {
                 events::Event::Net(event) => self.net_event(event),
             }
         }
+        self.trace.fires(false);
     }
 
     /// Ends the run. The first end counts.
@@ -300,9 +304,8 @@ impl Kernel {
     /// The test changes the world: the record says how. The digest sees what comes of it.
     pub(crate) fn world_changes(&mut self, how: impl FnOnce(&Kernel) -> String) {
         if self.trace.recording() {
-            let what = format!("world: {}", how(self));
-            let (now, current) = (self.now, self.sched.current);
-            self.trace.push(now, current, what);
+            let text = format!("world: {}", how(self));
+            self.tell(What::Fault { text }, true);
         }
     }
 

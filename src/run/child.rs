@@ -19,6 +19,7 @@ use crate::explore::{BOUND, PROFILE_SEED, Profile};
 use crate::kernel::abi::real::blackbox::BlackBox;
 use crate::kernel::abi::real::process;
 use crate::kernel::{self, Config, Domain, End, Outcome, image};
+use crate::report::Recorded;
 
 /// The exit status of a child that has reported a failure.
 pub(crate) const FAILED: i32 = 1;
@@ -252,6 +253,7 @@ impl Child {
             stack: super::program::stack(settings),
             slow_code: settings.program,
             trace: explain.is_some_and(|explain| explain.trace),
+            stacks_from: explain.map_or(0, |explain| explain.stacks_from),
             backtrace_at: explain.and_then(|explain| explain.backtrace_at),
             backtraces: explain.is_some(),
             progress: Some(&black_box.progress),
@@ -300,6 +302,7 @@ impl Child {
         notes.extend(outcome.remarks);
         // Events are many, and their text is of use only where it was asked for.
         let trace = outcome.trace.filter(|_| explained);
+        let trace = trace.map(|record| Recorded::new(record, super::sites::site));
         RunReport {
             seed,
             strategy: choices.strategy().to_string(),

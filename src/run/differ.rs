@@ -152,6 +152,7 @@ impl Coordinator<'_> {
         for at in [event, event, event, event.saturating_sub(1)] {
             let how = Explain {
                 trace: true,
+                stacks_from: u64::MAX,
                 backtrace_at: Some(at),
                 ..Explain::default()
             };
@@ -167,8 +168,8 @@ impl Coordinator<'_> {
 
 /// The first event in which two traces differ, and how many come before it.
 fn first_difference(one: &RunReport, other: &RunReport) -> Option<(u64, [Option<Event>; 2])> {
-    let (a, b) = (one.trace.as_ref()?, other.trace.as_ref()?);
-    let common = a.iter().zip(b).take_while(|(a, b)| a == b).count();
+    let (a, b) = (&one.trace.as_ref()?.events, &other.trace.as_ref()?.events);
+    let common = a.iter().zip(b).take_while(|(a, b)| a.same(b)).count();
     if common == a.len() && common == b.len() {
         return None;
     }
@@ -181,7 +182,7 @@ fn first_difference(one: &RunReport, other: &RunReport) -> Option<(u64, [Option<
 /// The first event that differs, and where it is.
 fn in_a_word(difference: &Difference) -> String {
     let events = difference.events.iter().flatten().flatten();
-    let what: Vec<&str> = events.map(|event| event.what.as_str()).collect();
+    let what: Vec<String> = events.map(|event| event.what.to_string()).collect();
     let what = match what.as_slice() {
         [] => "the event that differs is unknown".to_owned(),
         what => format!("first {}", what.join(" against ")),

@@ -173,6 +173,11 @@ const NOISE: [&str; 8] = [
     "alloc::boxed::Box<F,A> as core::ops::function",
 ];
 
+/// Whether what called this is squall, or what starts a thread.
+pub(crate) fn begins_a_run(name: &str) -> bool {
+    OUTERMOST.iter().any(|sign| name.contains(sign))
+}
+
 fn is_noise(name: &str) -> bool {
     NOISE
         .iter()

@@ -53,6 +53,7 @@ on_supported_platforms! {
     mod render;
     mod saved;
     mod shrinking;
+    mod sites;
     mod slot;
     mod trial;
     mod verdict;
@@ -60,6 +61,7 @@ on_supported_platforms! {
     mod zygote;
 
     use entry::execute;
+    pub(crate) use units::show_nanoseconds;
 }
 
 pub use attribute::test;

@@ -14,7 +14,8 @@ use super::verdict::Verdict;
 use crate::choice::shrink::Edit;
 use crate::explore::{Profile, Progress};
 use crate::kernel::abi::real::modules::Module;
-use crate::kernel::{Event, Refused, ThreadReport};
+use crate::kernel::{Refused, ThreadReport};
+use crate::report::Recorded;
 
 /// The variable that makes a process a zygote, and tells it which.
 pub(crate) const ZYGOTE: &str = "SQUALL_ZYGOTE";
@@ -107,8 +108,10 @@ pub(crate) struct Trials {
 /// What to take down beyond the verdict.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Explain {
-    /// The text of every event.
+    /// Every event.
     pub(crate) trace: bool,
+    /// The kernel entry from which on the places of calls are taken down.
+    pub(crate) stacks_from: u64,
     /// The backtrace at this event.
     pub(crate) backtrace_at: Option<u64>,
     /// Run the seed a second time in the same process, and explain that too.
@@ -161,7 +164,7 @@ pub(crate) struct RunReport {
     pub(crate) refused: Vec<Refused>,
     pub(crate) panics: Vec<PanicReport>,
     pub(crate) threads_left: Vec<ThreadReport>,
-    pub(crate) trace: Option<Vec<Event>>,
+    pub(crate) trace: Option<Recorded>,
     pub(crate) backtrace: Option<String>,
     /// What its process printed past the simulation.
     pub(crate) outside: String,

@@ -9,10 +9,13 @@ use super::units::show_nanoseconds;
 use super::verdict::{Difference, Verdict};
 use crate::kernel::abi::real::blackbox::Output;
 use crate::kernel::{Event, Refused, ThreadReport};
+use crate::report::{self, Recorded, Size};
 
 /// Lines of a seed's output that are shown, from its beginning and from its end, each.
 const OUTPUT_LINES: usize = 40;
-/// Events before the end that are shown.
+/// How far the story is indented, in characters.
+const INDENT: usize = 2;
+/// Events before the end that are shown where there is no story.
 const EVENTS: usize = 12;
 
 /// All that a failure has to say.
@@ -28,6 +31,17 @@ pub(crate) struct Told<'a> {
     pub(crate) unshrunk: Option<String>,
     /// What became of the log.
     pub(crate) log: Option<String>,
+    /// How much smaller than the run that was found the one is that the report is about.
+    pub(crate) shrunk: Option<Shrunk>,
+}
+
+/// Before and after shrinking.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Shrunk {
+    /// Decisions that depart from the plainest course.
+    pub(crate) decisions: [u64; 2],
+    /// Switches between threads and tasks.
+    pub(crate) switches: [u64; 2],
 }
 
 /// A text in the making; writing to a `String` cannot fail.
@@ -57,6 +71,7 @@ pub(crate) fn failure(told: &Told<'_>) -> String {
         replay,
         unshrunk,
         log,
+        shrunk,
     } = told;
     let mut page = Page(String::new());
     page.line(format!(
@@ -79,12 +94,21 @@ pub(crate) fn failure(told: &Told<'_>) -> String {
         facts.push(format!("{} kernel entries", report.steps));
     }
     page.line(format!("  the run: {}", facts.join(", ")));
+    if let Some(Shrunk {
+        decisions: [before, after],
+        switches: [most, least],
+    }) = shrunk
+    {
+        page.line(format!(
+            "  shrunk from {before} decisions and {most} switches to {after} and {least}"
+        ));
+    }
     if let Some(divergence) = &report.divergence {
         page.line(format!("  {divergence}"));
     }
     other_panics(&mut page, report);
     refused(&mut page, &report.refused);
-    events(&mut page, report.trace.as_deref());
+    told_as_story(&mut page, report.trace.as_ref(), &report.verdict);
     show_output(&mut page, output);
     if !report.outside.is_empty() {
         page.line("  its process printed, past the simulation:");
@@ -225,9 +249,9 @@ fn show(event: &Event) -> String {
     )
 }
 
-/// Panics besides the one that the verdict is about: tasks and threads whose panic was caught or lost.
-fn other_panics(page: &mut Page, report: &RunReport) {
-    let told = match &report.verdict {
+/// The panic that a verdict is about.
+fn panic_of(verdict: &Verdict) -> Option<&PanicReport> {
+    match verdict {
         Verdict::Panicked(panic)
         | Verdict::Aborted {
             panic: Some(panic), ..
@@ -235,12 +259,14 @@ fn other_panics(page: &mut Page, report: &RunReport) {
         | Verdict::HostFailed {
             panic: Some(panic), ..
         } => Some(panic),
-        Verdict::Refused { then, .. } | Verdict::Leak { there: then, .. } => match &**then {
-            Verdict::Panicked(panic) => Some(panic),
-            _ => None,
-        },
+        Verdict::Refused { then, .. } | Verdict::Leak { there: then, .. } => panic_of(then),
         _ => None,
-    };
+    }
+}
+
+/// Panics besides the one that the verdict is about: tasks and threads whose panic was caught or lost.
+fn other_panics(page: &mut Page, report: &RunReport) {
+    let told = panic_of(&report.verdict);
     let others = report.panics.iter().filter(|panic| told != Some(*panic));
     for panic in others.take(8) {
         let first = panic.message.lines().next().unwrap_or("");
@@ -282,19 +308,38 @@ pub(crate) fn refusal_site(call: &Refused) -> String {
     frames::place(&call.backtrace).unwrap_or_else(|| "an unknown place".to_owned())
 }
 
-fn events(page: &mut Page, trace: Option<&[Event]>) {
-    let Some(trace) = trace.filter(|trace| !trace.is_empty()) else {
+/// The story; where nothing of the program's own was taken down, the last events.
+fn told_as_story(page: &mut Page, trace: Option<&Recorded>, verdict: &Verdict) {
+    let Some(trace) = trace.filter(|trace| !trace.events.is_empty()) else {
         return;
     };
-    let from = trace.len().saturating_sub(EVENTS);
+    let size = Size {
+        width: columns().saturating_sub(INDENT),
+        ..Size::default()
+    };
+    let failure = panic_of(verdict).map(|panic| panic.site.as_str());
+    let lines = report::story(trace, failure, size);
+    if !lines.is_empty() {
+        page.line("  the story:");
+        lines.iter().for_each(|line| page.line(format!("{:INDENT$}{line}", "")));
+        return;
+    }
+    let events = &trace.events;
+    let from = events.len().saturating_sub(EVENTS);
     page.line(format!(
         "  the last {} of {} events:",
-        trace.len() - from,
-        trace.len()
+        events.len() - from,
+        events.len()
     ));
-    for event in &trace[from..] {
+    for event in &events[from..] {
         page.line(format!("    {}", show(event)));
     }
+}
+
+/// The width of the page in characters: COLUMNS, where a shell says it.
+fn columns() -> usize {
+    let said = std::env::var("COLUMNS").ok().and_then(|text| text.parse().ok());
+    said.unwrap_or(100).clamp(60, 200)
 }
 
 fn show_output(page: &mut Page, output: &Output) {

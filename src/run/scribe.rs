@@ -11,6 +11,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
+use crate::kernel;
+
 /// A panic, caught or not.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct PanicReport {
@@ -90,6 +92,7 @@ impl Scribe {
             .backtraces
             .load(Ordering::Relaxed)
             .then(Backtrace::force_capture);
+        kernel::tell_panic(&site, &message);
         let mut page = self.page();
         if page.panics.len() < PANICS {
             page.panics.push(Panic {

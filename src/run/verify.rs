@@ -16,6 +16,9 @@ use crate::kernel::abi::real::blackbox::Output;
 /// Runs longer than so many kernel entries are not traced: the text of their events would not fit the memory.
 const TRACED: u64 = 1_000_000;
 
+/// Of longer runs the places of the last calls only are taken down.
+const PLACED: u64 = 30_000;
+
 /// A failure, and whether it takes the company of other seeds in one process.
 pub(crate) struct Found {
     pub(crate) failure: Failure,
@@ -180,6 +183,7 @@ impl Coordinator<'_> {
             replay: self.origin.command(&variables),
             unshrunk: unshrunk.map(|variables| self.origin.command(&variables)),
             log,
+            shrunk: None,
         };
         Failure {
             test: self.origin.test.clone(),
@@ -292,6 +296,7 @@ pub(super) fn leak_remarks() -> Vec<String> {
 pub(super) fn trace_of(steps: u64) -> Explain {
     Explain {
         trace: steps <= TRACED,
+        stacks_from: steps.saturating_sub(PLACED),
         ..Explain::default()
     }
 }

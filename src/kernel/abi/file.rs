@@ -5,6 +5,7 @@ use super::raw::real;
 use super::{ret_int, ret_size, ret_unit, fail, ours, quick, refuse, simulated, sys};
 use crate::kernel::descriptor::eventfd::EventFd;
 use crate::kernel::descriptor::{FIRST, Kind, ObjectId};
+use crate::kernel::record::What;
 use crate::kernel::thread;
 use crate::kernel::{Cost, Errno, Kernel, Result, Step};
 use libc::iovec;
@@ -223,12 +224,21 @@ unsafe extern "C" fn readv(fd: c_int, v: *const iovec, n: c_int) -> isize {
     ret_size(unsafe { slices_mut(v, n) }.and_then(|mut parts| read_into("readv", fd, &mut parts)))
 }
 
+/// So many bytes of what is printed at once are kept for the story.
+const TOLD: usize = 400;
+
 /// What a simulated thread prints goes to the run's sink; the length is the call's result.
 fn print(name: &'static str, fd: c_int, parts: &[&[u8]]) -> isize {
     let n: usize = parts.iter().map(|p| p.len()).sum();
     let r = quick(name, Cost::CALL, |k| {
         for part in parts {
             k.trace.fold_bytes(part);
+        }
+        if k.trace.recording() {
+            let mut text = parts.concat();
+            text.truncate(TOLD);
+            let text = String::from_utf8_lossy(&text).into_owned();
+            k.tell(What::Output { fd, text }, false);
         }
         Ok(n)
     });

@@ -26,6 +26,7 @@ mod time;
 mod tokio;
 
 use super::thread;
+use super::record::What;
 use super::{Cost, Errno, Kernel, Result, Step, Touch};
 use std::ffi::c_int;
 
@@ -127,12 +128,20 @@ impl Kernel {
         self.trace
             .fold(value ^ (u64::from(self.sched.current) << 48) ^ self.now.rotate_left(20));
         if self.trace.recording() {
-            let what = match r {
-                Ok(v) => format!("{name} = {}", v.digest() as i64),
-                Err(e) => format!("{name} = {}", e.name()),
+            let (result, error) = match r {
+                Ok(v) => (v.digest() as i64, None),
+                Err(e) => (-1, Some(e.name().into())),
             };
-            let (now, current) = (self.now, self.sched.current);
-            self.trace.push(now, current, what);
+            let (name, about) = (name.into(), self.about_call());
+            self.tell(
+                What::Call {
+                    name,
+                    result,
+                    error,
+                    about,
+                },
+                true,
+            );
         }
     }
 }

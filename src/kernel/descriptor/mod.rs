@@ -259,7 +259,10 @@ impl Kernel {
     #[inline]
     pub(crate) fn object(&self, fd: i32) -> Result<ObjectId> {
         match self.objects.descriptors.get((fd - FIRST) as usize) {
-            Some(Some(d)) => Ok(d.object),
+            Some(Some(d)) => {
+                self.trace.about_object(d.object);
+                Ok(d.object)
+            }
             _ => Err(Errno::EBADF),
         }
     }

@@ -7,6 +7,7 @@ use super::{
 };
 use crate::kernel::abi::raw;
 use crate::kernel::outcome::HostInfo;
+use crate::kernel::record::What;
 use crate::kernel::sched::thread_name;
 use crate::kernel::{Domain, End, LinkChange};
 use std::ffi::c_void;
@@ -43,7 +44,7 @@ pub fn draw(domain: Domain, n: u64) -> Option<u64> {
 pub fn tell(what: impl FnOnce() -> String) {
     if recording() {
         let what = outside_kernel(what);
-        with_kernel(|k| k.trace.push(k.now, k.sched.current, what));
+        with_kernel(|k| k.tell(What::Fault { text: what }, true));
     }
 }
 
@@ -130,6 +131,20 @@ pub fn spawn_on(host: u16, name: &str, body: Box<dyn FnOnce() + Send>) {
 pub fn change_link(from: Option<u16>, to: Option<u16>, change: &LinkChange) {
     assert!(simulated(), "links exist only inside a simulation");
     with_kernel(|k| k.change_link(from, to, change));
+}
+
+/// Notes for the story that the running thread panicked. Outside a simulation, and inside the kernel, it does nothing.
+pub fn tell_panic(site: &str, message: &str) {
+    if !simulated() {
+        return;
+    }
+    with_kernel(|k| {
+        if k.trace.recording() {
+            // Copied inside the kernel: the record outlives the program's own heap.
+            let (site, message) = (site.to_owned(), message.to_owned());
+            k.tell(What::Panic { site, message }, true);
+        }
+    });
 }
 
 /// Ends the run because the running thread's host failed.

@@ -101,7 +101,7 @@ pub fn simulate(
     threads.retain(|t| t.id != 0);
     let remarks = m.kernel.trace.take_remarks();
     let tasks = m.kernel.report_tasks();
-    let (trace, backtrace) = m.kernel.trace.take();
+    let (trace, backtrace) = m.kernel.take_record();
     let outcome = Outcome {
         end,
         digest: m.kernel.trace.digest(),

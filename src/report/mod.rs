@@ -1,0 +1,90 @@
+//! What a run has to tell: the record of its events with names for its places, and the story made of it.
+//!
+//! `run` fills a [`Recorded`] in the child process and shows its story on the failure's page. Nothing here touches the
+//! kernel or the system; all of it is data in and text out.
+
+mod layout;
+mod phrases;
+mod steps;
+mod story;
+
+pub(crate) use story::{Size, story};
+
+use serde::{Deserialize, Serialize};
+
+use crate::kernel::{Event, Record, ThreadFacts};
+
+/// The record of a run as reports use it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Recorded {
+    /// In the order in which they happened.
+    pub(crate) events: Vec<Event>,
+    /// Where events happened; an event's `stack` is an index into it. `None` where nothing of the program's own was there.
+    pub(crate) sites: Vec<Option<Site>>,
+    /// Hosts' names by their numbers.
+    pub(crate) hosts: Vec<String>,
+    /// Threads by their numbers.
+    pub(crate) threads: Vec<ThreadFacts>,
+}
+
+/// A place in the program's own code, and what it called there.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub(crate) struct Site {
+    /// The innermost place that is the program's own.
+    pub(crate) place: Place,
+    /// What was called or awaited there, `Mutex::lock` say; empty if that is not known.
+    pub(crate) via: String,
+    /// Who called that place, innermost first; the program's own only.
+    pub(crate) callers: Vec<Place>,
+}
+
+/// A function, and where in it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub(crate) struct Place {
+    /// Its path without the parameters of types.
+    pub(crate) function: String,
+    /// As the compiler knows it; empty without debug information.
+    pub(crate) file: String,
+    /// 0 if it is not known.
+    pub(crate) line: u32,
+}
+
+impl Recorded {
+    /// Puts names to a record's stacks; `site` does so for one.
+    pub(crate) fn new(record: Record, mut site: impl FnMut(&[usize]) -> Option<Site>) -> Recorded {
+        let Record {
+            events,
+            stacks,
+            hosts,
+            threads,
+        } = record;
+        Recorded {
+            events,
+            sites: stacks.iter().map(|stack| site(stack)).collect(),
+            hosts,
+            threads,
+        }
+    }
+
+    /// Where an event happened.
+    pub(crate) fn site(&self, event: &Event) -> Option<&Site> {
+        self.sites.get(event.stack? as usize)?.as_ref()
+    }
+}
+
+impl Place {
+    /// The file's name and the line; the function where those are not known.
+    pub(crate) fn short(&self) -> String {
+        match self.file.rsplit('/').next() {
+            Some(file) if !file.is_empty() => format!("{file}:{}", self.line),
+            _ => self.name().to_owned(),
+        }
+    }
+
+    /// The last part of the function's path that is not a closure.
+    pub(crate) fn name(&self) -> &str {
+        let parts = self.function.rsplit("::");
+        let mut named = parts.filter(|part| !part.starts_with('{'));
+        named.next().unwrap_or(&self.function)
+    }
+}
