@@ -1,16 +1,20 @@
 //! A run told by where it departs from the plainest course, and following such a telling.
 //!
-//! The plainest answer to every question is fixed: an entity that can go on does, otherwise whoever has waited longest; a
+//! The plainest answer to every question is fixed: an entity that can go on does, else whoever has waited longest; a
 //! runtime polls the task that has waited longest; a number is 0. A [`Guide`] lists the other answers. A simple run has a
 //! short list whatever its length, and taking one entry out leaves all others where they are: each is known by the entity
 //! that ran when the question came, and by how many questions of that kind had come while it ran. That is what
 //! `choice::shrink` edits. [`Lens`] tells a run so, or answers from a guide; [`super::Choices`] asks it.
+
+use serde::{Deserialize, Serialize};
 
 use super::{Course, Decision};
 use crate::kernel::{Domain, Pick};
 
 /// After so many questions in a row at which an entity went on, the plainest answer is that another does: it spins.
 const PATIENCE: u32 = 1000;
+/// The same for questions at which it offered to let others go first, where it stays at the others.
+const OFFERS: u32 = 16;
 
 /// What was asked.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, PartialOrd, Ord)]
@@ -27,6 +31,17 @@ pub enum Question {
 impl Question {
     /// Every kind of question, in the order of their numbers.
     pub const ALL: [Question; 3] = [Question::Switch, Question::Task, Question::Number];
+}
+
+/// What the plainest answer is when an entity offers to let others go first. Bugs between yields are told with fewer departures
+/// where it goes, all others where it stays, for a switch that nobody needs is one more to read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub enum Offer {
+    /// Whoever has waited longest goes on.
+    #[default]
+    Taken,
+    /// It goes on, unless it has offered often.
+    Left,
 }
 
 /// An answer that is not the plainest one.
@@ -65,6 +80,8 @@ pub struct Size {
 /// A run told by its departures.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Guide {
+    /// What departures depart from.
+    pub offer: Offer,
     /// In the order in which they came.
     pub departures: Vec<Departure>,
     /// What the program asked, to notice when it asks otherwise.
@@ -95,10 +112,14 @@ pub(super) struct Lens {
     recent: [usize; Domain::ALL.len()],
     /// Whether there is a guide to answer from.
     follows: bool,
+    /// How often an entity stays in spite of its offer.
+    offers: u32,
     /// The entity that runs, as far as the questions tell.
     running: u32,
     /// Questions in a row at which it went on.
     stayed: u32,
+    /// And of those, at which it offered to let others go first.
+    yielded: u32,
     /// The plainest answer to the present question, an index where entities are picked.
     plain: u64,
     /// Where the present question stands.
@@ -107,23 +128,28 @@ pub(super) struct Lens {
 
 impl Lens {
     /// Tells a run that takes its answers from elsewhere.
-    pub(super) fn telling() -> Self {
+    pub(super) fn telling(offer: Offer) -> Self {
         Lens {
+            offers: match offer {
+                Offer::Taken => 0,
+                Offer::Left => OFFERS,
+            },
             lists: Vec::new(),
             recent: [0; Domain::ALL.len()],
             follows: false,
             running: 0,
             stayed: 0,
+            yielded: 0,
             plain: 0,
             at: ((Domain::Schedule, Question::Switch, 0), 0),
         }
     }
 
     /// Answers from these departures.
-    pub(super) fn following(departures: &[Departure]) -> Self {
+    pub(super) fn following(offer: Offer, departures: &[Departure]) -> Self {
         let mut lens = Lens {
             follows: true,
-            ..Lens::telling()
+            ..Lens::telling(offer)
         };
         for departure in departures.iter().rev() {
             let answers = lens.answers(departure.list());
@@ -177,6 +203,7 @@ impl Lens {
         if let Some(at) = pick.current {
             self.ran(pick.runnable[at]);
         }
+        self.yielded += u32::from(pick.yielded);
         let plain = self.usual(pick);
         self.plain = plain as u64;
         let due = self.next(Domain::Schedule, Question::Switch);
@@ -189,8 +216,10 @@ impl Lens {
 
     fn usual(&self, pick: Pick<'_>) -> usize {
         match pick.current {
-            Some(at) if !pick.yielded && self.stayed < PATIENCE => at,
-            Some(at) if !pick.yielded => {
+            // Whoever offered has gone to the end of the line.
+            Some(_) if pick.yielded && self.yielded > self.offers => 0,
+            Some(at) if self.stayed < PATIENCE => at,
+            Some(at) => {
                 // By turns, so that several that spin do not keep the rest from going on.
                 let me = pick.runnable[at];
                 let others = || (0..pick.runnable.len()).filter(|&other| other != at);
@@ -200,7 +229,7 @@ impl Lens {
                     .min_by_key(number);
                 after.or_else(|| others().min_by_key(number)).unwrap_or(at)
             }
-            _ => 0,
+            None => 0,
         }
     }
 
@@ -208,6 +237,7 @@ impl Lens {
         if self.running != entity {
             self.running = entity;
             self.stayed = 0;
+            self.yielded = 0;
         }
     }
 
@@ -279,11 +309,11 @@ mod tests {
 
     #[test]
     fn the_plainest_course_stays_and_departs_nowhere() {
-        let mut lens = Lens::following(&[]);
+        let mut lens = Lens::following(Offer::Left, &[]);
         for (question, usual) in [
             (pick(&[1, 0], Some(1), false), 1),
             (pick(&[1, 0], None, false), 0),
-            (pick(&[2, 0, 1], Some(2), true), 0),
+            (pick(&[2, 0, 1], Some(2), true), 2),
         ] {
             let index = lens.pick(question);
             assert_eq!(index, usual);
@@ -295,16 +325,26 @@ mod tests {
 
     #[test]
     fn those_that_spin_take_turns() {
-        let mut lens = Lens::following(&[]);
-        let mut seen = [false; 3];
-        let mut running = 0;
-        for _ in 0..3 * PATIENCE {
-            let question = pick(&[0, 1, 2], Some(running), false);
-            running = lens.pick(question);
-            lens.picked(question, running);
-            seen[running] = true;
+        let left = Offer::Left;
+        for (yields, offer, each) in [
+            (false, left, PATIENCE),
+            (true, left, OFFERS),
+            (true, Offer::Taken, 1),
+        ] {
+            let mut lens = Lens::following(offer, &[]);
+            let mut line = vec![0, 1, 2];
+            let mut seen = [0; 3];
+            for _ in 0..3 * (each + 1) {
+                let question = pick(&line, Some(2), yields);
+                let next = line[lens.pick(question)];
+                lens.picked(question, lens.plain as usize);
+                seen[next as usize] += 1;
+                let at = line.iter().position(|one| *one == next).unwrap();
+                line.remove(at);
+                line.push(next);
+            }
+            assert!(seen.iter().all(|&turns| turns >= each), "{seen:?}");
         }
-        assert_eq!(seen, [true; 3]);
     }
 
     /// Two threads of `steps` questions each, then a number, with answers from `choose`; returns who ran.
@@ -330,9 +370,11 @@ mod tests {
     #[test]
     fn a_run_follows_the_telling_of_itself() {
         let order = [0, 1, 1, 0, 1, 0, 0, 1, 1, 1, 0, 0, 1, 0];
-        let (ran, departures) = program(&mut Lens::telling(), 6, |at| order.get(at).copied());
+        let (ran, departures) = program(&mut Lens::telling(Offer::Taken), 6, |at| {
+            order.get(at).copied()
+        });
         assert!(!departures.is_empty());
-        let mut lens = Lens::following(&departures);
+        let mut lens = Lens::following(Offer::Taken, &departures);
         assert_eq!(program(&mut lens, 6, |_| None), (ran, departures));
     }
 
@@ -347,10 +389,10 @@ mod tests {
             answer,
         };
         let all = [departure(0, 1, 1), departure(1, 2, 0), departure(0, 3, 1)];
-        let (ran, _) = program(&mut Lens::following(&all), 9, |_| None);
+        let (ran, _) = program(&mut Lens::following(Offer::Taken, &all), 9, |_| None);
         assert_eq!(ran[..7], [0, 1, 1, 1, 0, 0, 1]);
         // Thread 0 still leaves at its fourth question, although it comes to it without having left before.
-        let (ran, kept) = program(&mut Lens::following(&all[2..]), 9, |_| None);
+        let (ran, kept) = program(&mut Lens::following(Offer::Taken, &all[2..]), 9, |_| None);
         assert_eq!(ran[..6], [0, 0, 0, 1, 1, 1]);
         assert_eq!(kept, all[2..]);
     }

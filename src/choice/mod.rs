@@ -19,7 +19,7 @@ use crate::explore::{self, Portfolio, Profile, Profiler, Selection};
 use crate::kernel::{Domain, Oracle, Pick, Touch};
 
 pub use course::Course;
-pub use guide::{Departure, Guide, Question, Size};
+pub use guide::{Departure, Guide, Offer, Question, Size};
 pub use log::{Header, Log, LogError};
 pub use replay::Divergence;
 pub use streams::{Stream, Streams};
@@ -160,9 +160,9 @@ impl Choices {
     }
 
     /// Has this run told as departures from the plainest course, to the tape.
-    pub fn tell_departures(&mut self) {
+    pub fn tell_departures(&mut self, offer: Offer) {
         if self.lens.is_none() {
-            self.lens = Some(Lens::telling());
+            self.lens = Some(Lens::telling(offer));
         }
         self.plain = false;
     }
@@ -174,7 +174,7 @@ impl Choices {
         self.plain = false;
         match log.guide {
             Some(guide) => {
-                self.lens = Some(Lens::following(&guide.departures));
+                self.lens = Some(Lens::following(guide.offer, &guide.departures));
                 self.course = Some((guide.course, Follower::default()));
             }
             None => {
@@ -185,9 +185,15 @@ impl Choices {
     }
 
     /// Answers from a list of departures under `seed`; whether the program still asks what it did is not looked at.
-    pub fn follow(&mut self, seed: u64, strategy: explore::Name, departures: &[Departure]) {
+    pub fn follow(
+        &mut self,
+        seed: u64,
+        strategy: explore::Name,
+        offer: Offer,
+        departures: &[Departure],
+    ) {
         self.set_run(seed, strategy);
-        self.lens = Some(Lens::following(departures));
+        self.lens = Some(Lens::following(offer, departures));
         self.plain = false;
     }
 

@@ -14,6 +14,8 @@ use crate::kernel::Domain;
 pub const ACCEPTED: u64 = 500;
 /// Up to so many departures of an area, any two are tried together.
 const PAIRED: usize = 24;
+/// As many candidates with two, and with three departures of the first run are tried at most.
+const FEW: usize = 2500;
 /// Up to so many numbers are made smaller.
 const LOWERED: usize = 64;
 
@@ -22,6 +24,8 @@ const LOWERED: usize = 64;
 pub enum Edit {
     /// These places are left out, given as ranges without their ends, ascending.
     Without(Vec<(u32, u32)>),
+    /// These places alone are kept, ascending.
+    Only(Vec<u32>),
     /// The departure at a place gets another answer.
     Answer(u32, u64),
 }
@@ -41,6 +45,10 @@ impl Edit {
                 }
                 left.extend_from_slice(departures.get(from..).unwrap_or_default());
                 left
+            }
+            Edit::Only(places) => {
+                let at = |&place: &u32| departures.get(place as usize).copied();
+                places.iter().filter_map(at).collect()
             }
             Edit::Answer(at, answer) => {
                 let mut changed = departures.to_vec();
@@ -128,6 +136,7 @@ fn belongs(departure: &Departure, area: (Domain, Option<Question>)) -> bool {
 /// The simplest run that was found, and how many candidates were accepted on the way.
 pub fn shrink<T: Tries>(run: Run, tries: &mut T) -> Result<(Run, u64), T::Error> {
     let mut work = Work {
+        first: run.departures.clone(),
         best: run,
         tries,
         accepted: 0,
@@ -143,6 +152,9 @@ pub fn shrink<T: Tries>(run: Run, tries: &mut T) -> Result<(Run, u64), T::Error>
             work.pairs(area)?;
         }
         work.lower()?;
+        if work.accepted == before {
+            work.few()?;
+        }
         if work.accepted == before || work.over() {
             return Ok((work.best, work.accepted));
         }
@@ -150,6 +162,8 @@ pub fn shrink<T: Tries>(run: Run, tries: &mut T) -> Result<(Run, u64), T::Error>
 }
 
 struct Work<'a, T> {
+    /// The departures of the run that is made simpler.
+    first: Vec<Departure>,
     best: Run,
     tries: &'a mut T,
     accepted: u64,
@@ -160,7 +174,7 @@ impl<T: Tries> Work<'_, T> {
         self.accepted >= ACCEPTED || self.tries.over()
     }
 
-    /// Tries the edits until one is simpler than the best so far, and takes that one; its place.
+    /// Tries edits of the best run so far until one is simpler, and takes that one; its place.
     fn take(&mut self, edits: &[Edit]) -> Result<Option<usize>, T::Error> {
         let mut from = 0;
         while from < edits.len() && !self.over() {
@@ -168,10 +182,8 @@ impl<T: Tries> Work<'_, T> {
             // Equal cost is of use only where a number got smaller.
             let lowers = matches!(edits[from], Edit::Answer(..));
             let limit = if lowers { cost } else { cost.saturating_sub(1) };
-            let found = self
-                .tries
-                .first(&self.best.departures, &edits[from..], limit)?;
-            let Some((at, run)) = found else {
+            let base = &self.best.departures;
+            let Some((at, run)) = self.tries.first(base, &edits[from..], limit)? else {
                 return Ok(None);
             };
             if (run.cost(), self::sum(&run)) < (cost, sum) {
@@ -182,6 +194,34 @@ impl<T: Tries> Work<'_, T> {
             from += at + 1;
         }
         Ok(None)
+    }
+
+    /// Tries runs with one, two or three departures of the first run: what was left out one by one is simpler than its
+    /// neighbours, and may be far from the simplest.
+    fn few(&mut self) -> Result<(), T::Error> {
+        let all = self.first.iter().enumerate();
+        let places: Vec<u32> = all
+            .filter(|(_, departure)| departure.domain != Domain::Time)
+            .map(|(at, _)| at as u32)
+            .collect();
+        if places.len() > FEW.isqrt() * 2 {
+            return Ok(());
+        }
+        for count in 1..=3 {
+            let sets = combinations(&places, count);
+            // Each departure has its cost, and what leads to the failure again is no news.
+            if self.over() || sets.is_empty() || 2 * count as u64 >= self.best.cost() {
+                return Ok(());
+            }
+            let edits: Vec<Edit> = sets.into_iter().map(Edit::Only).collect();
+            let limit = self.best.cost().saturating_sub(1);
+            if let Some((_, run)) = self.tries.first(&self.first, &edits, limit)? {
+                self.best = run;
+                self.accepted += 1;
+                return Ok(());
+            }
+        }
+        Ok(())
     }
 
     fn places(&self, belongs: impl Fn(&Departure) -> bool) -> Vec<u32> {
@@ -291,6 +331,26 @@ impl<T: Tries> Work<'_, T> {
             }
         }
     }
+}
+
+/// Every choice of `count` places, unless there are too many.
+fn combinations(places: &[u32], count: usize) -> Vec<Vec<u32>> {
+    let mut sets: Vec<Vec<u32>> = vec![Vec::new()];
+    for _ in 0..count {
+        let longer = |set: &Vec<u32>| {
+            let set = set.clone();
+            let last = set.last().copied();
+            let next = places
+                .iter()
+                .filter(move |&&place| last.is_none_or(|last| place > last));
+            next.map(move |&place| [set.as_slice(), &[place]].concat())
+        };
+        sets = sets.iter().flat_map(longer).take(FEW + 1).collect();
+        if sets.len() > FEW {
+            return Vec::new();
+        }
+    }
+    sets
 }
 
 /// Of two runs of one cost that with the smaller numbers is simpler.
@@ -443,11 +503,26 @@ mod tests {
     }
 
     #[test]
+    fn a_simple_run_far_from_the_first_is_found() {
+        // All of the first run, or two of its departures without any other.
+        let start = noise(30);
+        let fails = |departures: &[Departure]| {
+            let two = departures.len() == 2 && has(departures, 4) && has(departures, 20);
+            two || departures.len() == 30
+        };
+        let (left, accepted, _) = shrunk(start, fails);
+        assert_eq!((left.len(), accepted > 0), (2, true));
+        assert_eq!(combinations(&[1, 2, 3], 2), [[1, 2], [1, 3], [2, 3]]);
+        assert!(combinations(&(0..100).collect::<Vec<_>>(), 2).is_empty());
+    }
+
+    #[test]
     fn edits_leave_out_what_they_name() {
         let base = noise(6);
         let nths = |edit: Edit| edit.apply(&base).iter().map(|d| d.nth).collect::<Vec<_>>();
         assert_eq!(nths(Edit::without(&[0, 2, 3, 5])), [1, 4]);
         assert_eq!(nths(Edit::Without(vec![(4, 6)])), [0, 1, 2, 3]);
+        assert_eq!(nths(Edit::Only(vec![1, 4])), [1, 4]);
         assert_eq!(Edit::Answer(2, 5).apply(&base)[2].answer, 5);
         // A base that is shorter than the edit thinks loses nothing else.
         assert_eq!(nths(Edit::Without(vec![(5, 9)])), [0, 1, 2, 3, 4]);

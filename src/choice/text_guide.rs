@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! shrunk: 213 decisions with 41 switches to 73 with 5
-//! [departures 3]
+//! [departures 3, offers left]
 //! schedule switch 0.12 = 3 of 4
 //! schedule task 0.5 = 2 of 3
 //! network number 1.7 = 12 of 5000
@@ -16,7 +16,7 @@
 use std::fmt::Write;
 
 use super::course::Course;
-use super::guide::{Departure, Guide, Question, Size};
+use super::guide::{Departure, Guide, Offer, Question, Size};
 use super::log::MAX_DECISIONS;
 use super::text::DOMAIN_NAMES;
 use crate::kernel::Domain;
@@ -25,22 +25,25 @@ use crate::kernel::Domain;
 pub(super) const SHRUNK: &str = "shrunk: ";
 
 const QUESTION_NAMES: [&str; Question::ALL.len()] = ["switch", "task", "number"];
+const OFFER_NAMES: [&str; 2] = ["taken", "left"];
 const WIDTH: usize = 96;
 
 pub(super) fn write(guide: &Guide) -> String {
     let Guide {
+        offer,
         departures,
         course,
         before,
         after,
     } = guide;
     let mut out = format!(
-        "{SHRUNK}{} decisions with {} switches to {} with {}\n[departures {}]\n",
+        "{SHRUNK}{} decisions with {} switches to {} with {}\n[departures {}, offers {}]\n",
         before.decisions,
         before.switches,
         after.decisions,
         after.switches,
-        departures.len()
+        departures.len(),
+        OFFER_NAMES[*offer as usize]
     );
     for departure in departures {
         let Departure {
@@ -79,12 +82,18 @@ pub(super) fn read(lines: &[&str]) -> Result<Guide, (usize, String)> {
         sizes.ok_or_else(|| (at, format!("the line `{SHRUNK}...` belongs here")))?;
 
     let (at, line) = next("the section of departures")?;
-    let count = line
+    let head = line
         .strip_prefix("[departures ")
-        .and_then(|rest| rest.strip_suffix(']'));
-    let count = count.and_then(|count| count.parse().ok());
-    let count: usize =
-        count.ok_or_else(|| (at, "the section `[departures N]` belongs here".to_owned()))?;
+        .and_then(|rest| rest.strip_suffix(']'))
+        .and_then(|rest| rest.split_once(", offers "));
+    let head = head.and_then(|(count, offer)| {
+        let offer = OFFER_NAMES.iter().position(|name| *name == offer)?;
+        Some((count.parse().ok()?, [Offer::Taken, Offer::Left][offer]))
+    });
+    let (count, offer): (usize, Offer) = head.ok_or_else(|| {
+        let what = "the section `[departures N, offers taken]` belongs here";
+        (at, what.to_owned())
+    })?;
     if count > MAX_DECISIONS {
         return Err((
             at,
@@ -118,6 +127,7 @@ pub(super) fn read(lines: &[&str]) -> Result<Guide, (usize, String)> {
         }
     }
     Ok(Guide {
+        offer,
         departures,
         course: Course {
             total,
@@ -175,6 +185,7 @@ pub(super) mod tests {
                 (0..Domain::ALL.len(), 0..3usize, any::<(u32, u32, u64, u64)>()),
                 0..40,
             ),
+            left: bool,
             asked in 0u64..600,
             sizes in any::<[u64; 4]>(),
         ) -> Guide {
@@ -189,6 +200,7 @@ pub(super) mod tests {
             let run: Vec<_> = (0..asked).map(|n| (Domain::Time, Decision::Below { n: n + 1, value: 0 })).collect();
             let [a, b, c, d] = sizes;
             Guide {
+                offer: if left { Offer::Left } else { Offer::Taken },
                 departures: departures.into_iter().map(departure).collect(),
                 course: Course::of(&run, 0),
                 before: Size { decisions: a, switches: b },
@@ -207,7 +219,7 @@ pub(super) mod tests {
 
         #[test]
         fn no_text_makes_the_reader_panic(body in "(?s)[a-z0-9.= \\[\\]\n]{0,200}") {
-            let text = format!("{SHRUNK}2 decisions with 1 switches to 1 with 0\n[departures 3]\n{body}");
+            let text = format!("{SHRUNK}2 decisions with 1 switches to 1 with 0\n[departures 3, offers left]\n{body}");
             let _ = read(&text.lines().collect::<Vec<_>>());
         }
     }

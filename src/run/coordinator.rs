@@ -427,9 +427,13 @@ impl Coordinator<'_> {
         super::child::recorded(self.slots[0].black_box)
     }
 
-    /// Whether runs may share a process.
+    /// Whether candidates may share a process. What comes of them is confirmed in processes of its own.
     pub(crate) fn batches(&self) -> bool {
-        !self.apart && self.settings.isolation == Isolation::Batch && self.slots[0].unbatched.is_none()
+        // A single seed has its own process for its audit, and not because it must.
+        let must = self.apart && !matches!(self.settings.which, Which::Seed(_));
+        !must
+            && self.settings.isolation == Isolation::Batch
+            && self.slots[0].unbatched.is_none()
     }
 
     /// Ends everything after Ctrl-C, says how far the test came, and ends the process with the last of its coordinators.

@@ -83,7 +83,12 @@ pub mod private {
     use super::{Error, Origin, Returned, Settings, start};
     use crate::fault::Cancelled;
 
-    #[cfg(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu", not(squall_portable)))]
+    #[cfg(all(
+        target_os = "linux",
+        target_arch = "x86_64",
+        target_env = "gnu",
+        not(squall_portable)
+    ))]
     pub use super::program::enter as enter_program;
 
     /// Runs the test that the attribute stands on.

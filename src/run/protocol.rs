@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::failure::{Failure, Summary};
 use super::scribe::PanicReport;
 use super::verdict::Verdict;
+use crate::choice::Offer;
 use crate::choice::shrink::Edit;
 use crate::explore::{Profile, Progress};
 use crate::kernel::abi::real::modules::Module;
@@ -91,6 +92,8 @@ pub(crate) struct Job {
 pub(crate) struct Trials {
     /// The text of the log that they are made from.
     pub(crate) base: String,
+    /// What a base that lists every decision is told by.
+    pub(crate) offer: Offer,
     /// What they change in it.
     pub(crate) edits: Vec<Edit>,
     /// The signature that counts.

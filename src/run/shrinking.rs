@@ -11,7 +11,7 @@ use super::trial;
 use super::verdict::Verdict;
 use super::verify::{explain, trace_of};
 use crate::choice::shrink::{self, Edit, Run, Tries};
-use crate::choice::{Course, Departure, Guide, Log, Size, guide};
+use crate::choice::{Course, Departure, Guide, Log, Offer, Size, guide};
 use crate::kernel::abi::real::blackbox::Output;
 
 /// The most candidates that a child gets at a time.
@@ -76,32 +76,51 @@ impl Coordinator<'_> {
         let mut header = log.header.clone();
         // Where no strategy is asked, none needs to know anything.
         header.profile = crate::explore::Profile::default();
-        let mut driver = Driver {
-            batch: self.batches(),
-            coordinator: self,
-            frame: Log::new(header),
-            max_steps,
-            deadline: Instant::now() + time,
+        // Which of the two ways of telling is the simpler one depends on the bug, so both are tried; a log that is shrunk
+        // already has chosen.
+        let offers: &[Offer] = match &log.guide {
+            Some(guide) => &[guide.offer],
+            None => &[Offer::Taken, Offer::Left],
         };
-        // What is too long to be told may still fail without any departure.
-        let Some(start) = driver.start(log)? else {
+        let end = Instant::now() + time;
+        let mut before = None;
+        let mut found: Option<(Offer, Run)> = None;
+        let mut shrunk = log.guide.is_some();
+        for (i, &offer) in offers.iter().enumerate() {
+            let left = end.saturating_duration_since(Instant::now());
+            let mut driver = Driver {
+                batch: self.batches(),
+                coordinator: self,
+                frame: Log::new(header.clone()),
+                offer,
+                max_steps,
+                deadline: Instant::now() + left / (offers.len() - i) as u32,
+            };
+            let Some(start) = driver.start(log)? else {
+                continue;
+            };
+            before.get_or_insert(Size {
+                decisions: start.size.decisions.max(log.len() as u64 + log.omitted),
+                ..start.size
+            });
+            let plain = start.departures.is_empty();
+            let (best, accepted) = shrink::shrink(start, &mut driver)?;
+            shrunk |= accepted > 0 || plain;
+            if found.as_ref().is_none_or(|(_, found)| best.cost() < found.cost()) {
+                found = Some((offer, best));
+            }
+        }
+        let (Some((offer, best)), Some(before)) = (found, before) else {
             let why = "not shrunk: the run is too long to be told by its departures";
             return Ok(Shrunk::Not(Some(why.to_owned())));
         };
-        let before = match &log.guide {
-            Some(guide) => guide.before,
-            None => Size {
-                decisions: start.size.decisions.max(log.len() as u64 + log.omitted),
-                ..start.size
-            },
-        };
-        let plain = start.departures.is_empty();
-        let (best, accepted) = shrink::shrink(start, &mut driver)?;
-        if accepted == 0 && !plain {
+        if !shrunk {
             return Ok(Shrunk::Not(None));
         }
-        let mut log = driver.frame;
+        let before = log.guide.as_ref().map_or(before, |guide| guide.before);
+        let mut log = Log::new(header);
         log.guide = Some(Guide {
+            offer,
             departures: best.departures,
             course: Course::default(),
             before,
@@ -145,6 +164,8 @@ struct Driver<'d, 'c> {
     coordinator: &'d mut Coordinator<'c>,
     /// A log with the header of all candidates.
     frame: Log,
+    /// What candidates depart from.
+    offer: Offer,
     /// Whether candidates can share a process.
     batch: bool,
     max_steps: u64,
@@ -166,6 +187,7 @@ impl Driver<'_, '_> {
         let signature = self.frame.header.signature.clone();
         let trials = Trials {
             base,
+            offer: self.offer,
             edits: edits.to_vec(),
             signature: signature.clone(),
             cost,
@@ -219,6 +241,7 @@ impl Tries for Driver<'_, '_> {
     ) -> Result<Option<(usize, Run)>, Trouble> {
         let mut log = self.frame.clone();
         log.guide = Some(Guide {
+            offer: self.offer,
             departures: base.to_vec(),
             ..Guide::default()
         });

@@ -26,10 +26,10 @@ impl Child {
             let (seed, strategy) = (base.header.seed, base.header.strategy);
             let outcome = self.course(seed, None, trials.max_steps, |choices| {
                 match &base.guide {
-                    Some(guide) => choices.follow(seed, strategy, &edit.apply(&guide.departures)),
+                    Some(guide) => choices.follow(seed, strategy, guide.offer, &edit.apply(&guide.departures)),
                     None => choices.replay(base.clone()),
                 }
-                choices.tell_departures();
+                choices.tell_departures(trials.offer);
                 choices.record(Box::new(Teller {
                     black_box,
                     running: 0,

@@ -36,7 +36,7 @@ fn a_failing_log_is_saved_and_runs_first() {
         assert!(text.contains(line), "{text}");
     }
     assert!(text.contains("\nshrunk: "), "{text}");
-    assert!(text.contains("\n[departures 0]\n"), "{text}");
+    assert!(text.contains("\n[departures "), "{text}");
     // No seed would be needed to fail now: the log does.
     let failures = scratch.path().to_str().unwrap();
     run(

@@ -1,0 +1,19 @@
+//! What shrinking makes of known bugs: `cargo test --release --test shrinking -- --ignored --nocapture table` prints sizes
+//! before and after. The quick tests hold the small kernels to a dozen switches, and replay lines to their failures.
+#![cfg(all(
+    target_os = "linux",
+    target_arch = "x86_64",
+    target_env = "gnu",
+    not(squall_portable)
+))]
+
+mod bugs;
+#[path = "../runner/drive.rs"]
+#[allow(dead_code)]
+mod drive;
+#[path = "../targets/programs.rs"]
+#[allow(dead_code)]
+mod programs;
+#[path = "../targets/shared.rs"]
+mod shared;
+mod sizes;
