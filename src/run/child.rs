@@ -347,10 +347,8 @@ impl Child {
                     .to_owned(),
             },
             (End::Exited(0), _) if settings.program => return Verdict::Passed,
-            (End::Exited(code), _) => match panics.first().filter(|_| settings.program) {
-                Some(panic) => Verdict::Panicked(panic.clone()),
-                None => Verdict::Exited { code: *code },
-            },
+            (End::Exited(code), _) if settings.program => super::program::ended(*code, panics),
+            (End::Exited(code), _) => Verdict::Exited { code: *code },
             (End::Aborted { backtrace }, _) => match self.failed_allocation() {
                 Some(message) => Verdict::OutOfMemory {
                     message,

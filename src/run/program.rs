@@ -21,6 +21,7 @@ use super::scribe::PanicReport;
 use super::settings::{Resolved, Settings, Which};
 use super::slot::Slot;
 use super::start::Start;
+use super::verdict::Verdict;
 use super::{coordinator, env, protocol, unusable, zygote};
 use crate::kernel;
 use crate::kernel::abi::real::process;
@@ -115,6 +116,7 @@ pub fn enter() -> Option<i32> {
         }
         Some(Ok(birth)) => {
             clear(&exec);
+            let _ = TEST.set(exec.test.clone());
             if shown(&settings).is_some() {
                 match open_terminal() {
                     Ok(files) => drop(TERMINAL.set(files)),
@@ -208,6 +210,8 @@ fn clear(exec: &Exec) {
     }
 }
 
+/// The test's name.
+static TEST: OnceLock<String> = OnceLock::new();
 /// The coordinator's own output and error, for a run whose output is shown.
 static TERMINAL: OnceLock<[File; 2]> = OnceLock::new();
 
@@ -289,6 +293,21 @@ fn tell(exec: &Exec, result: &Result<Summary, Failure>, survey: Option<Survey>) 
     status
 }
 
+/// The status with which std ends a program whose first thread panicked, and libtest one in which a test failed.
+const PANICKED: i32 = 101;
+
+/// What an end with a status other than 0 is: the panic of the test's own thread, if one led to it.
+pub(crate) fn ended(code: i32, panics: &[PanicReport]) -> Verdict {
+    // libtest names the thread after the test; others may have panicked before it, and been seen by it or not.
+    let test = TEST.get().map_or("main", String::as_str);
+    let own = |panic: &&PanicReport| panic.thread == test || panic.thread == "main";
+    let cause = panics.iter().rev().find(own).or(panics.last());
+    match cause.filter(|_| code == PANICKED) {
+        Some(panic) => Verdict::Panicked(panic.clone()),
+        None => Verdict::Status { code },
+    }
+}
+
 /// The panics that std's usual hook printed.
 pub(crate) fn panics(output: &str) -> Vec<PanicReport> {
     let mut found = Vec::new();
@@ -301,6 +320,9 @@ pub(crate) fn panics(output: &str) -> Vec<PanicReport> {
         while let Some(line) = lines.peek() {
             let ends = line.starts_with("note: run with `RUST_BACKTRACE")
                 || line.starts_with("stack backtrace:")
+                // What libtest has to say of the test.
+                || matches!(*line, "ok" | "FAILED")
+                || line.starts_with("test ") && line.ends_with(" FAILED")
                 || panic_line(line).is_some();
             if ends || line.is_empty() {
                 break;
@@ -335,7 +357,8 @@ fn panic_line(line: &str) -> Option<(&str, &str)> {
 
 #[cfg(test)]
 mod tests {
-    use super::panics;
+    use super::{ended, panics};
+    use crate::run::verdict::Verdict;
 
     #[test]
     fn panics_are_read_from_what_std_prints() {
@@ -351,6 +374,10 @@ mod tests {
             "assertion `left == right` failed\n  left: 1\n right: 2"
         );
         assert_eq!(found[1].site, "src/x.rs:1:1");
+        // The panic of the thread that decides, not the one before it.
+        assert!(matches!(ended(101, &found), Verdict::Panicked(panic) if panic.message == "boom"));
+        assert_eq!(ended(7, &found), Verdict::Status { code: 7 });
+        assert_eq!(ended(101, &[]), Verdict::Status { code: 101 });
         assert!(panics("thread 'x' said: nobody panicked at all\n").is_empty());
     }
 }

@@ -130,7 +130,7 @@ pub(crate) fn failure(told: &Told<'_>) -> String {
 
 fn verdict(page: &mut Page, verdict: &Verdict) {
     match verdict {
-        Verdict::Passed | Verdict::Exited { .. } => {}
+        Verdict::Passed | Verdict::Exited { .. } | Verdict::Status { .. } => {}
         Verdict::Panicked(panic) => panicked(page, panic),
         Verdict::HostFailed {
             panic: Some(panic), ..

@@ -87,6 +87,11 @@ pub enum Verdict {
         /// With this status.
         code: i32,
     },
+    /// The program ended, and said with this status that it had failed.
+    Status {
+        /// The status.
+        code: i32,
+    },
     /// An allocation failed.
     OutOfMemory {
         /// What the program said last.
@@ -167,7 +172,7 @@ impl Verdict {
             Verdict::Aborted { .. } => "abort".to_owned(),
             Verdict::Signalled { signal, .. } => format!("signal {}", signal_name(*signal)),
             Verdict::StackOverflow { .. } => "stack overflow".to_owned(),
-            Verdict::Exited { code } => format!("exit {code}"),
+            Verdict::Exited { code } | Verdict::Status { code } => format!("exit {code}"),
             Verdict::OutOfMemory { .. } => "out of memory".to_owned(),
             Verdict::Refused { calls, then } => {
                 let mut names: Vec<&str> = calls.iter().map(|call| call.call.as_str()).collect();
@@ -236,6 +241,7 @@ impl Verdict {
                 }
             }
             Verdict::StackOverflow { .. } => "stack overflow".to_owned(),
+            Verdict::Status { code } => format!("exit status {code}"),
             Verdict::Exited { code } => {
                 format!("the program called exit({code}) before the test had ended")
             }
