@@ -41,6 +41,14 @@ mod hyper_3261;
 mod moka_195;
 #[path = "../../../../workloads/redis_489.rs"]
 mod redis_489;
+#[path = "../../../../workloads/tokio_3652.rs"]
+mod tokio_3652;
+#[path = "../../../../workloads/tokio_4624.rs"]
+mod tokio_4624;
+#[path = "../../../../workloads/tokio_4867.rs"]
+mod tokio_4867;
+#[path = "../../../../workloads/tokio_6683.rs"]
+mod tokio_6683;
 #[path = "../../../../workloads/tokio_8260.rs"]
 mod tokio_8260;
 #[path = "../../../../workloads/tokio_util_4497.rs"]

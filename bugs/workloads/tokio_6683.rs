@@ -1,0 +1,42 @@
+//! tokio's timers on several workers: connections that each wait a little, many times, as with heartbeats.
+//!
+//! Property: every timer fires, and not long after it is due.
+
+use crate::support::{self, draw, up_to};
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
+
+const LATE: Duration = Duration::from_secs(1);
+
+async fn heartbeats(beats: u64) -> Result<(), String> {
+    for beat in 0..beats {
+        let due = Instant::now() + up_to(20);
+        sleep(due - Instant::now()).await;
+        let late = due.elapsed();
+        if late > LATE {
+            return Err(format!("beat {beat} came {late:?} late"));
+        }
+    }
+    Ok(())
+}
+
+async fn clients() -> Result<(), String> {
+    // Whoever looks at the clock once a minute wakes a driver that has forgotten a timer, if nobody else does.
+    tokio::spawn(async {
+        loop {
+            sleep(Duration::from_secs(60)).await;
+        }
+    });
+    let connections: Vec<_> = (0..6)
+        .map(|_| tokio::spawn(heartbeats(2 + draw(8))))
+        .collect();
+    for connection in connections {
+        connection.await.map_err(|error| error.to_string())??;
+    }
+    Ok(())
+}
+
+#[squall::test]
+async fn many_heartbeats(sim: squall::Sim) -> Result<(), String> {
+    support::observe(&sim, clients()).await
+}
