@@ -4,7 +4,8 @@
 //! A poll is too short for a report of its own. So each thread shares a [`Link`] with its tokio, which notes there what it
 //! polls; only while a run is recorded are the ends of polls reported one by one.
 
-use super::record::What;
+use super::record::{About, What};
+use super::sched::{On, Space, Word};
 use super::{Kernel, TaskReport};
 use std::fmt;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering::Relaxed};
@@ -70,6 +71,23 @@ pub(crate) enum Poll {
     Begins,
     Pending,
     Ready,
+}
+
+/// What an instrumented tokio tells of a poll, of a run that is recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mark {
+    /// Something that may have to be waited for is polled.
+    Leaf,
+    /// The budget is gone, and the poll ends here.
+    CutShort,
+    /// Somebody keeps the waker.
+    Kept,
+    /// This task is woken.
+    Wakes(u32),
+    /// A permit of the semaphore at this address is wanted; locks are made of such.
+    Acquires(usize),
+    /// Permits of it are given back.
+    Releases(usize),
 }
 
 /// What is known of a task.
@@ -166,6 +184,32 @@ impl Kernel {
             },
         };
         self.tell(what, false);
+    }
+
+    /// Something happens within a poll.
+    pub(crate) fn task_mark(&mut self, mark: Mark) {
+        if !self.trace.recording() {
+            return;
+        }
+        let semaphore = |address| On::Word(Word {
+            space: Space::Semaphore,
+            address,
+        });
+        let what = match mark {
+            Mark::Leaf => What::Awaits {
+                about: About::Nothing,
+            },
+            Mark::CutShort => What::CutShort,
+            Mark::Kept => What::Kept,
+            Mark::Wakes(task) => What::WakesTask { task },
+            Mark::Acquires(address) => What::Awaits {
+                about: self.about_wait(&semaphore(address)),
+            },
+            Mark::Releases(address) => What::Releases {
+                about: self.about_wait(&semaphore(address)),
+            },
+        };
+        self.tell(what, true);
     }
 
     /// A task has finished, panicked or been cancelled.

@@ -105,6 +105,25 @@ pub enum What {
         /// The task is through; otherwise it waits for something.
         ready: bool,
     },
+    /// Something that may have to be waited for is polled, by the task or by what drives the runtime.
+    Awaits {
+        /// What it is, where that is known.
+        about: About,
+    },
+    /// The poll ends here because its budget is gone; the task could go on.
+    CutShort,
+    /// Something keeps the waker of what is being polled.
+    Kept,
+    /// A task is woken.
+    WakesTask {
+        /// It.
+        task: u32,
+    },
+    /// A lock or permits are given back.
+    Releases {
+        /// Which.
+        about: About,
+    },
     /// A task has finished, panicked or been cancelled.
     TaskDied {
         /// It.
@@ -215,6 +234,11 @@ impl std::fmt::Display for What {
             What::PollBegins { task } => write!(f, "polls task {task}"),
             What::PollEnds { task, ready: true } => write!(f, "task {task} is ready"),
             What::PollEnds { task, .. } => write!(f, "task {task} has to wait"),
+            What::Awaits { about } => write!(f, "awaits {about}"),
+            What::CutShort => f.write_str("the poll ends for want of budget"),
+            What::Kept => f.write_str("its waker is kept"),
+            What::WakesTask { task } => write!(f, "wakes task {task}"),
+            What::Releases { about } => write!(f, "gives back {about}"),
             What::TaskDied { task } => write!(f, "task {task} is over"),
             What::TaskPicked { index, of } => {
                 write!(f, "poll task {} of {of} that are ready", index + 1)

@@ -7,12 +7,13 @@ mod layout;
 mod phrases;
 mod steps;
 mod story;
+mod waits;
 
-pub(crate) use story::{Size, story};
+pub(crate) use story::{Ending, Size, Story, story};
 
 use serde::{Deserialize, Serialize};
 
-use crate::kernel::{Event, Record, ThreadFacts};
+use crate::kernel::{Event, Record, TaskReport, ThreadFacts};
 
 /// The record of a run as reports use it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,6 +26,8 @@ pub(crate) struct Recorded {
     pub(crate) hosts: Vec<String>,
     /// Threads by their numbers.
     pub(crate) threads: Vec<ThreadFacts>,
+    /// Tasks in the order of their births; none on a tokio that says nothing of them.
+    pub(crate) tasks: Vec<TaskReport>,
 }
 
 /// A place in the program's own code, and what it called there.
@@ -51,7 +54,11 @@ pub(crate) struct Place {
 
 impl Recorded {
     /// Puts names to a record's stacks; `site` does so for one.
-    pub(crate) fn new(record: Record, mut site: impl FnMut(&[usize]) -> Option<Site>) -> Recorded {
+    pub(crate) fn new(
+        record: Record,
+        tasks: Vec<TaskReport>,
+        mut site: impl FnMut(&[usize]) -> Option<Site>,
+    ) -> Recorded {
         let Record {
             events,
             stacks,
@@ -63,6 +70,7 @@ impl Recorded {
             sites: stacks.iter().map(|stack| site(stack)).collect(),
             hosts,
             threads,
+            tasks,
         }
     }
 

@@ -1,7 +1,7 @@
 //! Events in a reader's words. `steps` asks for each event whether it is worth telling, and how.
 
 use super::{Recorded, Site};
-use crate::kernel::{About, Cause, Event, What};
+use crate::kernel::{About, Cause, Event, TaskReport, What};
 
 /// Calls by which programs ask or arrange something, without effect on others.
 const QUIET: [&str; 30] = [
@@ -46,7 +46,6 @@ pub(super) fn phrase(all: &Recorded, event: &Event, site: Option<&Site>) -> Opti
         What::ThreadBorn { thread } => {
             site.map(|_| format!("starts {}", thread_name(all, *thread)))
         }
-        What::ThreadDied => Some("ends".to_owned()),
         What::Call {
             name,
             result,
@@ -73,6 +72,12 @@ pub(super) fn phrase(all: &Recorded, event: &Event, site: Option<&Site>) -> Opti
         | What::PollBegins { .. }
         | What::PollEnds { .. }
         | What::TaskDied { .. }
+        | What::Awaits { .. }
+        | What::CutShort
+        | What::Kept
+        | What::WakesTask { .. }
+        | What::Releases { .. }
+        | What::ThreadDied
         | What::Switch { .. }
         | What::TimeJump { .. }
         | What::TaskPicked { .. }
@@ -179,5 +184,46 @@ pub(super) fn thread_name(all: &Recorded, thread: u32) -> String {
             }
         }
         _ => format!("thread {thread}"),
+    }
+}
+
+/// A task as a story names it: its own name, or its number.
+pub(super) fn task_name(all: &Recorded, task: u32) -> String {
+    match task_of(all, task).and_then(|facts| facts.name.as_deref()) {
+        Some(name) => name.to_owned(),
+        None => format!("task {task}"),
+    }
+}
+
+pub(super) fn task_of(all: &Recorded, task: u32) -> Option<&TaskReport> {
+    all.tasks.iter().find(|facts| facts.entity == task)
+}
+
+/// The file's name and the line of a place that has its path and its column too.
+pub(super) fn short_place(place: &str) -> &str {
+    let file = place.rsplit('/').next().unwrap_or(place);
+    match file.matches(':').count() {
+        2 => file.rsplit_once(':').map_or(file, |(short, _)| short),
+        _ => file,
+    }
+}
+
+/// Something was awaited, and was there.
+pub(super) fn leaf(site: &Site, lock: Option<u32>) -> String {
+    let via = match site.via.as_str() {
+        "" => "polls on",
+        via => via,
+    };
+    match lock {
+        Some(lock) => format!("{via} #{lock}"),
+        None => via.to_owned(),
+    }
+}
+
+/// Something is awaited that is not there.
+pub(super) fn awaits(site: &Site, lock: Option<u32>) -> String {
+    match site.via.as_str() {
+        "" => "awaits".to_owned(),
+        _ => format!("awaits {}", leaf(site, lock)),
     }
 }

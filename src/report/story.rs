@@ -1,9 +1,9 @@
 //! The story of a run: a column for each task or thread that did something, a row for each step, in the order in which they
 //! happened. `run::render` puts it on the page of a failure.
 
-use super::Recorded;
 use super::layout::{self, Row};
 use super::steps::{self, Actor, Step};
+use super::{Recorded, waits};
 use crate::kernel::{Event, What};
 use crate::run::show_nanoseconds;
 
@@ -25,19 +25,54 @@ impl Default for Size {
     }
 }
 
-/// The story up to the panic at `failure`, if that is how the run failed; line by line. Nothing if no step is worth telling.
-pub(crate) fn story(all: &Recorded, failure: Option<&str>, size: Size) -> Vec<String> {
+/// How a run failed, as far as its story is concerned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ending<'a> {
+    /// With the panic at this place: what comes after it is of no interest.
+    Panic(&'a str),
+    /// It did not end by itself: who waits, and for what, is.
+    Waiting,
+    /// In any other way.
+    Other,
+}
+
+/// A story, line by line.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Story {
+    /// The table; empty if no step is worth telling.
+    pub(crate) table: Vec<String>,
+    /// Who waits for what in the end; empty unless the run did not end by itself.
+    pub(crate) waits: Vec<String>,
+}
+
+/// The story of a run.
+pub(crate) fn story(all: &Recorded, ending: Ending<'_>, size: Size) -> Story {
+    let failure = match ending {
+        Ending::Panic(site) => Some(site),
+        Ending::Waiting | Ending::Other => None,
+    };
     let failed = |event: &Event| matches!(&event.what, What::Panic { site, .. } if Some(site.as_str()) == failure);
     let end = all
         .events
         .iter()
         .rposition(failed)
         .map_or(all.events.len(), |at| at + 1);
-    let steps = steps::steps(all, end);
+    let told = steps::tell(all, end);
+    let waits = match ending {
+        Ending::Waiting => waits::waits(all, &told),
+        Ending::Panic(_) | Ending::Other => Vec::new(),
+    };
+    Story {
+        table: table(all, &told.steps, size),
+        waits,
+    }
+}
+
+fn table(all: &Recorded, steps: &[Step], size: Size) -> Vec<String> {
     if steps.is_empty() {
         return Vec::new();
     }
-    let shown = choose(&steps, size.steps);
+    let shown = choose(steps, size.steps);
     let mut actors: Vec<Actor> = Vec::new();
     for (_, step) in shown.iter().flatten() {
         if !actors.contains(&step.actor) {
@@ -87,7 +122,7 @@ pub(crate) fn story(all: &Recorded, failure: Option<&str>, size: Size) -> Vec<St
             }
         }
     }
-    let mut folded = folds(&steps, &shown);
+    let mut folded = folds(steps, &shown);
     for (at, line) in folded.drain(..).rev() {
         rows.insert(at, Row::Rule(line));
     }

@@ -302,7 +302,7 @@ impl Child {
         notes.extend(outcome.remarks);
         // Events are many, and their text is of use only where it was asked for.
         let trace = outcome.trace.filter(|_| explained);
-        let trace = trace.map(|record| Recorded::new(record, super::sites::site));
+        let trace = trace.map(|record| Recorded::new(record, outcome.tasks, super::sites::site));
         RunReport {
             seed,
             strategy: choices.strategy().to_string(),

@@ -9,7 +9,7 @@ use super::units::show_nanoseconds;
 use super::verdict::{Difference, Verdict};
 use crate::kernel::abi::real::blackbox::Output;
 use crate::kernel::{Event, Refused, ThreadReport};
-use crate::report::{self, Recorded, Size};
+use crate::report::{self, Ending, Recorded, Size, Story};
 
 /// Lines of a seed's output that are shown, from its beginning and from its end, each.
 const OUTPUT_LINES: usize = 40;
@@ -79,7 +79,8 @@ pub(crate) fn failure(told: &Told<'_>) -> String {
         report.seed,
         report.verdict.headline()
     ));
-    verdict(&mut page, &report.verdict);
+    let story = story_of(report);
+    verdict(&mut page, &report.verdict, &story.waits);
     for remark in remarks {
         page.line(format!("  {remark}"));
     }
@@ -108,7 +109,7 @@ pub(crate) fn failure(told: &Told<'_>) -> String {
     }
     other_panics(&mut page, report);
     refused(&mut page, &report.refused);
-    told_as_story(&mut page, report.trace.as_ref(), &report.verdict);
+    tell(&mut page, &story, report.trace.as_ref());
     show_output(&mut page, output);
     if !report.outside.is_empty() {
         page.line("  its process printed, past the simulation:");
@@ -128,7 +129,7 @@ pub(crate) fn failure(told: &Told<'_>) -> String {
     page.0
 }
 
-fn verdict(page: &mut Page, verdict: &Verdict) {
+fn verdict(page: &mut Page, verdict: &Verdict, waits: &[String]) {
     match verdict {
         Verdict::Passed | Verdict::Exited { .. } | Verdict::Status { .. } => {}
         Verdict::Panicked(panic) => panicked(page, panic),
@@ -139,7 +140,10 @@ fn verdict(page: &mut Page, verdict: &Verdict) {
         Verdict::Deadlock { threads }
         | Verdict::Livelock { threads }
         | Verdict::TimeLimit { threads, .. }
-        | Verdict::StepLimit { threads, .. } => table(page, threads),
+        | Verdict::StepLimit { threads, .. } => {
+            waits.iter().for_each(|line| page.line(format!("    {line}")));
+            table(page, threads, !waits.is_empty());
+        }
         Verdict::Stuck { backtrace, .. }
         | Verdict::Signalled { backtrace, .. }
         | Verdict::StackOverflow { backtrace } => where_it_was(page, backtrace),
@@ -150,11 +154,11 @@ fn verdict(page: &mut Page, verdict: &Verdict) {
             where_it_was(page, backtrace);
         }
         Verdict::OutOfMemory { message, .. } => page.block(4, message),
-        Verdict::Refused { then, .. } => self::verdict(page, then),
+        Verdict::Refused { then, .. } => self::verdict(page, then, waits),
         Verdict::Nondeterministic(difference) | Verdict::Drift { difference, .. } => {
             differs(page, difference);
         }
-        Verdict::Leak { there, .. } => self::verdict(page, there),
+        Verdict::Leak { there, .. } => self::verdict(page, there, waits),
     }
 }
 
@@ -173,8 +177,15 @@ fn where_it_was(page: &mut Page, backtrace: &str) {
     }
 }
 
-/// Every thread: what it is, what it is in, what it waits for, and where.
-fn table(page: &mut Page, threads: &[ThreadReport]) {
+/// Every thread: what it is, what it is in, what it waits for, and where. Without those that idle, if it has been `told` what
+/// the tasks wait for.
+fn table(page: &mut Page, threads: &[ThreadReport], told: bool) {
+    // What the tasks of a runtime wait for has been said; its own threads only wait for work.
+    let idle = |thread: &&ThreadReport| told && thread.backtrace.as_deref().is_some_and(frames::idles);
+    let threads: Vec<&ThreadReport> = threads.iter().filter(|thread| !idle(thread)).collect();
+    if threads.is_empty() {
+        return;
+    }
     let rows: Vec<[String; 4]> = threads
         .iter()
         .map(|thread| {
@@ -308,23 +319,43 @@ pub(crate) fn refusal_site(call: &Refused) -> String {
     frames::place(&call.backtrace).unwrap_or_else(|| "an unknown place".to_owned())
 }
 
-/// The story; where nothing of the program's own was taken down, the last events.
-fn told_as_story(page: &mut Page, trace: Option<&Recorded>, verdict: &Verdict) {
-    let Some(trace) = trace.filter(|trace| !trace.events.is_empty()) else {
-        return;
+/// The story of a run that was recorded.
+fn story_of(report: &RunReport) -> Story {
+    let Some(recorded) = report.trace.as_ref() else {
+        return Story::default();
     };
     let size = Size {
         width: columns().saturating_sub(INDENT),
         ..Size::default()
     };
-    let failure = panic_of(verdict).map(|panic| panic.site.as_str());
-    let lines = report::story(trace, failure, size);
-    if !lines.is_empty() {
+    report::story(recorded, ending(&report.verdict), size)
+}
+
+fn ending(verdict: &Verdict) -> Ending<'_> {
+    match verdict {
+        Verdict::Deadlock { .. }
+        | Verdict::Livelock { .. }
+        | Verdict::TimeLimit { .. }
+        | Verdict::StepLimit { .. } => Ending::Waiting,
+        Verdict::Refused { then, .. } | Verdict::Leak { there: then, .. } => ending(then),
+        verdict => match panic_of(verdict) {
+            Some(panic) => Ending::Panic(&panic.site),
+            None => Ending::Other,
+        },
+    }
+}
+
+/// The story's table; where nothing of the program's own was taken down, the last events.
+fn tell(page: &mut Page, story: &Story, recorded: Option<&Recorded>) {
+    if !story.table.is_empty() {
         page.line("  the story:");
-        lines.iter().for_each(|line| page.line(format!("{:INDENT$}{line}", "")));
+        page.block(INDENT, &story.table.join("\n"));
         return;
     }
-    let events = &trace.events;
+    let events = recorded.map_or(&[][..], |recorded| &recorded.events);
+    if events.is_empty() {
+        return;
+    }
     let from = events.len().saturating_sub(EVENTS);
     page.line(format!(
         "  the last {} of {} events:",

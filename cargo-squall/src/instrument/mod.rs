@@ -4,6 +4,7 @@
 //! compile it again. It appears under its name whole or not at all.
 
 mod rewrite;
+mod tale;
 
 use crate::workspace::Tokio;
 use anyhow::{Context, Result};
@@ -35,7 +36,13 @@ pub fn copy_of(tokio: &Tokio, target: &Path) -> Result<Result<PathBuf, Mismatch>
     ));
     let place = || format!("cannot make {}", copy.display());
     copy_tree(&tokio.source, &partial).with_context(place)?;
-    for (file, text) in edited {
+    if let Some(mismatch) = &edited.untold {
+        eprintln!(
+            "squall: stories of failing runs will not say where tasks wait with tokio {}: {mismatch}",
+            tokio.version
+        );
+    }
+    for (file, text) in edited.files {
         fs::write(partial.join(file), text).with_context(place)?;
     }
     fs::write(partial.join(STAMP), &stamp).with_context(place)?;

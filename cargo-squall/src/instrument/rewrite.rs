@@ -1,6 +1,7 @@
 //! The edits: which expressions of tokio's source become questions to squall, and where they are. `instrument` applies
 //! them to a copy. Nothing of tokio's source is kept here beyond the expressions themselves.
 
+use super::tale;
 use anyhow::{Context, Result};
 use std::fmt;
 use std::fs;
@@ -9,26 +10,26 @@ use std::path::{Path, PathBuf};
 
 /// One expression to rewrite.
 #[derive(Debug, Hash)]
-struct Seam {
+pub(super) struct Seam {
     /// What the expression decides.
-    what: &'static str,
+    pub(super) what: &'static str,
     /// The files that may hold it, relative to the crate: exactly one of them exists in each version.
-    files: &'static [&'static str],
-    from: &'static str,
-    to: &'static str,
+    pub(super) files: &'static [&'static str],
+    pub(super) from: &'static str,
+    pub(super) to: &'static str,
     /// How often the expression occurs in the file.
-    times: usize,
+    pub(super) times: usize,
 }
 
 const CURRENT_THREAD: &[&str] = &["src/runtime/scheduler/current_thread/mod.rs"];
 const WORKER: &[&str] = &["src/runtime/scheduler/multi_thread/worker.rs"];
 const LOCAL_SET: &[&str] = &["src/task/local.rs"];
-const COOP: &[&str] = &["src/task/coop/mod.rs", "src/runtime/coop.rs"];
+pub(super) const COOP: &[&str] = &["src/task/coop/mod.rs", "src/runtime/coop.rs"];
 const TASK: &[&str] = &["src/runtime/task/mod.rs"];
 const TASK_CORE: &[&str] = &["src/runtime/task/core.rs"];
 const TASK_HARNESS: &[&str] = &["src/runtime/task/harness.rs"];
 const TASK_ID: &[&str] = &["src/runtime/task/id.rs"];
-const ROOT: &[&str] = &["src/lib.rs"];
+pub(super) const ROOT: &[&str] = &["src/lib.rs"];
 
 /// Every expression that is rewritten. A version of tokio is instrumented if each is found as often as it says here.
 const SEAMS: [Seam; 16] = [
@@ -196,7 +197,7 @@ pub fn gains() -> Vec<&'static str> {
 /// Names the edits: a copy made by other edits is made again.
 pub fn stamp() -> String {
     let mut hasher = DefaultHasher::new();
-    (BRIDGE, &SEAMS).hash(&mut hasher);
+    (BRIDGE, &SEAMS, &tale::SEAMS).hash(&mut hasher);
     format!(
         "made by cargo-squall {} with edits {:016x}\n",
         env!("CARGO_PKG_VERSION"),
@@ -204,10 +205,36 @@ pub fn stamp() -> String {
     )
 }
 
-/// The files that differ in the copy, with their new texts.
-pub fn edited(source: &Path) -> Result<Result<Vec<(PathBuf, String)>, Mismatch>> {
-    let mut texts: Vec<(PathBuf, String)> = Vec::new();
-    for seam in &SEAMS {
+/// Files of a copy with their new texts.
+type Texts = Vec<(PathBuf, String)>;
+
+/// What differs in the copy.
+#[derive(Debug)]
+pub struct Edited {
+    /// The files.
+    pub files: Texts,
+    /// What keeps stories from saying what tasks do, if something does.
+    pub untold: Option<Mismatch>,
+}
+
+/// The edits of a version of tokio, or the one that could not be made.
+pub fn edited(source: &Path) -> Result<Result<Edited, Mismatch>> {
+    let mut files = Texts::new();
+    if let Some(mismatch) = edit(&mut files, source, &SEAMS)? {
+        return Ok(Err(mismatch));
+    }
+    let mut told = files.clone();
+    let untold = edit(&mut told, source, &tale::SEAMS)?;
+    if untold.is_none() {
+        files = told;
+    }
+    files.push((PathBuf::from(BRIDGE_FILE), BRIDGE.to_owned()));
+    Ok(Ok(Edited { files, untold }))
+}
+
+/// Makes these edits; returns the first that could not be made.
+fn edit(texts: &mut Texts, source: &Path, seams: &[Seam]) -> Result<Option<Mismatch>> {
+    for seam in seams {
         let mismatch = |file: &str, found| Mismatch {
             what: seam.what,
             file: file.to_owned(),
@@ -216,7 +243,7 @@ pub fn edited(source: &Path) -> Result<Result<Vec<(PathBuf, String)>, Mismatch>>
             found,
         };
         let Some(file) = seam.files.iter().find(|file| source.join(file).is_file()) else {
-            return Ok(Err(mismatch(&seam.files.join(" or "), 0)));
+            return Ok(Some(mismatch(&seam.files.join(" or "), 0)));
         };
         let at = match texts.iter().position(|(path, _)| path == Path::new(file)) {
             Some(at) => at,
@@ -231,12 +258,11 @@ pub fn edited(source: &Path) -> Result<Result<Vec<(PathBuf, String)>, Mismatch>>
         let text = &mut texts[at].1;
         let found = text.matches(seam.from).count();
         if found != seam.times {
-            return Ok(Err(mismatch(file, found)));
+            return Ok(Some(mismatch(file, found)));
         }
         *text = text.replace(seam.from, seam.to);
     }
-    texts.push((PathBuf::from(BRIDGE_FILE), BRIDGE.to_owned()));
-    Ok(Ok(texts))
+    Ok(None)
 }
 
 #[cfg(test)]
@@ -280,9 +306,12 @@ mod tests {
         );
         for source in versions {
             let edited = edited(&source).unwrap();
-            let files =
+            let Edited { files, untold } =
                 edited.unwrap_or_else(|mismatch| panic!("{}: {mismatch}", source.display()));
-            assert_eq!(files.len(), 10, "nine files and the bridge");
+            if let Some(mismatch) = untold {
+                panic!("{}: {mismatch}", source.display());
+            }
+            assert_eq!(files.len(), 14, "thirteen files and the bridge");
         }
     }
 

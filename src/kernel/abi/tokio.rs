@@ -7,14 +7,14 @@
 
 use super::{raw, refuse, simulated};
 use crate::kernel::Errno;
-use crate::kernel::identity::{Link, Place, Poll};
+use crate::kernel::identity::{Link, Mark, Place, Poll};
 use crate::kernel::thread;
 use std::ffi::{c_long, c_void};
 
 /// Asks for the calling thread's [`Link`]; the argument is the [`VERSION`] that the caller speaks.
 const HELLO: c_long = 0x5a11_0000;
 /// What is agreed between the two sides.
-const VERSION: usize = 2;
+const VERSION: usize = 3;
 
 /// Reads the number of a task out of a queue: the queue, and a place in it.
 type Tag = unsafe extern "C" fn(*const c_void, u32) -> u32;
@@ -29,6 +29,7 @@ struct Doors {
     born: unsafe extern "C" fn(*const Birth) -> u32,
     polled: extern "C" fn(u32, u32),
     died: extern "C" fn(u32),
+    mark: extern "C" fn(u32, usize),
 }
 
 static DOORS: Doors = Doors {
@@ -39,6 +40,7 @@ static DOORS: Doors = Doors {
     born,
     polled,
     died,
+    mark,
 };
 
 /// What tokio says about a task that is spawned.
@@ -155,6 +157,21 @@ extern "C" fn polled(task: u32, what: u32) {
     };
     if simulated() {
         thread::with_kernel(|k| k.task_polled(task, poll));
+    }
+}
+
+/// Something happens within a poll, of a run that is recorded: `which` is a task, or the address of a semaphore.
+extern "C" fn mark(what: u32, which: usize) {
+    let mark = match what {
+        0 => Mark::Leaf,
+        1 => Mark::CutShort,
+        2 => Mark::Kept,
+        3 => Mark::Wakes(which as u32),
+        4 => Mark::Acquires(which),
+        _ => Mark::Releases(which),
+    };
+    if simulated() {
+        thread::with_kernel(|k| k.task_mark(mark));
     }
 }
 
