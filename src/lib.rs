@@ -54,8 +54,9 @@ mod sim;
 
 pub use explore::Selection as Strategy;
 pub use fault::{
-    CancelAtSomeAwait, CancelEachAwait, CancelEachAwaitOf, Cancelled, Faults, Stress, SweepError, Swept,
-    cancel_at_every_await, cancel_at_every_await_of, cancel_at_some_await, stress, stress_with,
+    CancelAtSomeAwait, CancelEachAwait, CancelEachAwaitOf, Cancelled, Faults, Stress, SweepError,
+    Swept, cancel_at_every_await, cancel_at_every_await_of, cancel_at_some_await, stress,
+    stress_with,
 };
 #[doc(hidden)]
 pub use run::private as __private;

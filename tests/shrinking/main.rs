@@ -11,9 +11,13 @@ mod bugs;
 #[path = "../runner/drive.rs"]
 #[allow(dead_code)]
 mod drive;
+#[path = "../runner/fixtures.rs"]
+#[allow(dead_code)]
+mod fixtures;
 #[path = "../targets/programs.rs"]
 #[allow(dead_code)]
 mod programs;
+mod replay;
 #[path = "../targets/shared.rs"]
 mod shared;
 mod sizes;
