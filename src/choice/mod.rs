@@ -5,6 +5,7 @@
 //! them, and `log` turns that into the file that is saved.
 
 mod course;
+pub mod explain;
 pub mod guide;
 pub mod log;
 mod replay;
@@ -82,6 +83,8 @@ pub struct Choices {
     replay: Option<Replay>,
     /// Sees the run as departures, and answers from a guide if it has one.
     lens: Option<Lens>,
+    /// The seed of a run whose beginning is another's, and the streams that its bytes come from.
+    beginning: Option<Streams>,
     /// The course that a guide's run took, and how this run follows it.
     course: Option<(Course, Follower)>,
 }
@@ -102,6 +105,7 @@ impl Choices {
             tape: None,
             replay: None,
             lens: None,
+            beginning: None,
             course: None,
         }
     }
@@ -123,6 +127,7 @@ impl Choices {
         self.tape = None;
         self.replay = None;
         self.lens = None;
+        self.beginning = None;
         self.course = None;
     }
 
@@ -197,6 +202,21 @@ impl Choices {
         self.plain = false;
     }
 
+    /// Answers from a log that lists every decision as long as it is among the first `keep`, and draws the rest under `seed`.
+    /// Bytes, and what the program is told of its seed, stay those of the log.
+    pub fn branch(&mut self, log: Log, keep: u64, seed: u64) {
+        let mut strategy = self.portfolio.name(seed);
+        if strategy == explore::Name::Exhaustive {
+            strategy = explore::Name::Random;
+        }
+        self.set_run(seed, strategy);
+        let exhaustive = log.header.strategy == explore::Name::Exhaustive;
+        self.beginning = Some(Streams::new(if exhaustive { 0 } else { log.header.seed }));
+        self.profile = Arc::new(log.header.profile.clone());
+        self.replay = Some(Replay::of_beginning(log, keep));
+        self.plain = false;
+    }
+
     /// Where the program left the log that was replayed, if it did: asked otherwise, asked for more, or ended before it.
     pub fn divergence(&self) -> Option<Divergence> {
         if let Some((course, follower)) = &self.course {
@@ -213,7 +233,7 @@ impl Choices {
 
     /// The seed of this run.
     pub fn seed(&self) -> u64 {
-        self.streams.seed()
+        self.beginning.as_ref().unwrap_or(&self.streams).seed()
     }
 
     /// The strategy that orders the threads of this run.
@@ -374,7 +394,8 @@ impl Oracle for Choices {
     }
 
     fn fill(&mut self, domain: Domain, bytes: &mut [u8]) {
-        self.streams.of(domain).fill(bytes);
+        let streams = self.beginning.as_mut().unwrap_or(&mut self.streams);
+        streams.of(domain).fill(bytes);
         if !self.plain {
             let len = bytes.len() as u64;
             if let Some(replay) = &mut self.replay {

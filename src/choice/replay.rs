@@ -58,6 +58,8 @@ pub(super) struct Replay {
     next: [usize; Domain::ALL.len()],
     /// Bit `d` is set once domain `d` has left the log.
     left: u8,
+    /// Decisions behind this one are not the log's.
+    keep: u64,
     divergence: Option<Divergence>,
 }
 
@@ -67,7 +69,16 @@ impl Replay {
             log,
             next: [0; Domain::ALL.len()],
             left: 0,
+            keep: u64::MAX,
             divergence: None,
+        }
+    }
+
+    /// Answers the first `keep` decisions alone.
+    pub(super) fn of_beginning(log: Log, keep: u64) -> Self {
+        Replay {
+            keep,
+            ..Replay::new(log)
         }
     }
 
@@ -132,7 +143,7 @@ impl Replay {
         asked: impl FnOnce() -> String,
     ) -> Option<T> {
         let number = domain as usize;
-        if self.left & (1 << number) != 0 {
+        if before >= self.keep || self.left & (1 << number) != 0 {
             return None;
         }
         let next = self.next[number];

@@ -115,7 +115,7 @@ impl Child {
                 .map_err(|error| format!("cannot limit the memory: {error}"))?;
         }
         if let Some(trials) = &job.trials {
-            return self.try_all(trials).map(|()| true);
+            return self.try_all(job, trials).map(|()| true);
         }
         let log = match &job.log {
             Some(text) => Some(Log::from_text(text).map_err(|error| error.to_string())?),

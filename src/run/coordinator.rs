@@ -66,7 +66,7 @@ pub(crate) struct Coordinator<'a> {
     pub(crate) slots: Vec<Slot>,
     listener: Listener,
     pub(crate) refused: HashSet<String>,
-    runs: u64,
+    pub(crate) runs: u64,
     failures: u32,
     total: Option<u64>,
     /// Each seed gets a process of its own after all.
@@ -353,7 +353,7 @@ impl Coordinator<'_> {
     }
 
     /// Runs seed 0 for its profile, if one of these seeds needs it and the job that they make would not come by it.
-    fn learn(&mut self, first: u64, last: u64) -> Result<(), Trouble> {
+    pub(crate) fn learn(&mut self, first: u64, last: u64) -> Result<(), Trouble> {
         let mut seeds = first..=last;
         let wanted = first != PROFILE_SEED && self.settings.strategy.profiled();
         if !wanted || !seeds.any(|seed| self.settings.strategy.needs_profile(seed)) {
@@ -380,8 +380,8 @@ impl Coordinator<'_> {
     /// Runs one job on the first zygote while all others rest.
     pub(crate) fn alone(&mut self, mut job: Job) -> Result<Ended, Trouble> {
         self.come_up()?;
-        // Candidates answer from departures, where no strategy is asked.
-        if job.trials.is_none() {
+        // Where candidates answer from departures no strategy is asked.
+        if job.trials.as_ref().is_none_or(|trials| trials.cost.is_none()) {
             job.profile.clone_from(&self.profile);
         }
         self.slots[0].give(job)?;

@@ -27,6 +27,7 @@ pub(crate) struct Environment {
     pub(crate) memory: Option<Option<u64>>,
     pub(crate) failures: Option<Option<PathBuf>>,
     pub(crate) shrink: Option<Option<Duration>>,
+    pub(crate) explain: Option<Duration>,
 }
 
 /// A variable that cannot be used.
@@ -61,7 +62,7 @@ pub enum EnvError {
 }
 
 /// Every variable that users may set.
-const NAMES: [&str; 15] = [
+const NAMES: [&str; 16] = [
     "SQUALL_SEEDS",
     "SQUALL_SEED",
     "SQUALL_BUDGET",
@@ -77,6 +78,7 @@ const NAMES: [&str; 15] = [
     "SQUALL_MEMORY",
     "SQUALL_FAILURES",
     "SQUALL_SHRINK",
+    "SQUALL_EXPLAIN",
 ];
 
 impl Environment {
@@ -165,6 +167,7 @@ impl Environment {
                 );
             }
             "SQUALL_BUDGET" => self.budget = duration()?,
+            "SQUALL_EXPLAIN" => self.explain = duration()?,
             "SQUALL_WATCHDOG" => self.watchdog = duration()?,
             "SQUALL_STRATEGY" => {
                 self.strategy = Some(text.parse().map_err(|_| {

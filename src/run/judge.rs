@@ -27,8 +27,8 @@ pub(crate) struct Ended {
     /// The last seed that passed.
     pub(crate) last: Option<Last>,
     pub(crate) took: Duration,
-    /// The candidate that failed the same way, by its place in the job.
-    pub(crate) hit: Option<u64>,
+    /// The candidates that failed in the way that counts, by their numbers.
+    pub(crate) hits: Vec<u64>,
 }
 
 /// A run that failed.
@@ -75,7 +75,7 @@ impl Coordinator<'_> {
             digests: Vec::new(),
             last: None,
             took: since.elapsed(),
-            hit: None,
+            hits: Vec::new(),
         };
         let mut first_digests: Vec<(u64, u64)> = Vec::new();
         let steps = self.slots[slot].black_box.progress.load(Relaxed);
@@ -124,7 +124,7 @@ impl Coordinator<'_> {
                         steps,
                     });
                 }
-                Frame::Hit(trial) => ended.hit = Some(trial),
+                Frame::Hit(trial) => ended.hits.push(trial),
                 Frame::Trouble(text) => return Err(SlotError::Trouble(text).into()),
             }
         }

@@ -83,29 +83,41 @@ pub(crate) struct Job {
     pub(crate) budget: Option<Duration>,
     /// What strategies may know of the test; `None` where it is not known, or none of them asks.
     pub(crate) profile: Option<Profile>,
-    /// Candidates to try in place of the seeds.
+    /// Candidates to run in place of the seeds.
     pub(crate) trials: Option<Trials>,
 }
 
-/// Candidates for a simpler run that fails the same way.
+/// Runs to try, to see which of them fail in one way.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(crate) struct Trials {
     /// The text of the log that they are made from.
     pub(crate) base: String,
     /// What a base that lists every decision is told by.
     pub(crate) offer: Offer,
-    /// What they change in it.
-    pub(crate) edits: Vec<Edit>,
+    pub(crate) candidates: Vec<Candidate>,
+    /// The number of the first candidate.
+    pub(crate) first: u64,
     /// The signature that counts.
     pub(crate) signature: String,
-    /// The highest cost that counts.
-    pub(crate) cost: u64,
+    /// The highest cost that counts; the first candidate that does ends the job. `None` for all candidates, whatever their cost.
+    pub(crate) cost: Option<u64>,
     /// Kernel entries after which a candidate is given up.
     pub(crate) max_steps: u64,
     /// Wall time without a kernel entry after which it is.
     pub(crate) patience: Duration,
     /// Begin no further candidate after this wall time.
     pub(crate) slice: Duration,
+}
+
+/// A run to try.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(crate) enum Candidate {
+    /// The base with a change. One that lists every decision is replayed as it is.
+    Edit(Edit),
+    /// So many decisions of the base, then what this seed draws.
+    Branch(u64, u64),
+    /// A seed.
+    Seed(u64),
 }
 
 /// What to take down beyond the verdict.
@@ -148,7 +160,7 @@ pub(crate) enum Frame {
         /// The digests.
         digests: [u64; 2],
     },
-    /// A candidate, by its place in the job, failed the same way at a cost that counts. The tape has its departures.
+    /// A candidate, by its number, failed in the way that counts. If it ended the job, the tape has its departures.
     Hit(u64),
     /// The child could not do what it was told.
     Trouble(String),

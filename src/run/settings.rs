@@ -161,6 +161,8 @@ pub(crate) struct Resolved {
     pub(crate) shrink: Option<Duration>,
     /// Whether the environment asks for it, so that a saved log is shrunk too.
     pub(crate) shrink_asked: bool,
+    /// How long to look into a failing run that is replayed from a log; `None` for not at all.
+    pub(crate) explain: Option<Duration>,
     /// Whether the strategy comes from the environment, so that a replay needs it there again.
     pub(crate) strategy_from_env: bool,
 }
@@ -235,7 +237,8 @@ impl Resolved {
                 .shrink
                 .or(settings.shrink)
                 .unwrap_or(Some(Duration::from_secs(5))),
-            shrink_asked: env.shrink.is_some(),
+            shrink_asked: env.shrink.flatten().is_some(),
+            explain: env.explain,
             strategy_from_env: env.strategy.is_some(),
         })
     }

@@ -5,8 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::coordinator::{Coordinator, Trouble};
 use super::judge::How;
-use super::protocol::{Job, RunReport, Trials};
-use super::slot::SlotError;
+use super::protocol::{Candidate, Job, RunReport, Trials};
 use super::trial;
 use super::verdict::Verdict;
 use super::verify::{explain, trace_of};
@@ -89,7 +88,6 @@ impl Coordinator<'_> {
         for (i, &offer) in offers.iter().enumerate() {
             let left = end.saturating_duration_since(Instant::now());
             let mut driver = Driver {
-                batch: self.batches(),
                 coordinator: self,
                 frame: Log::new(header.clone()),
                 offer,
@@ -166,8 +164,6 @@ struct Driver<'d, 'c> {
     frame: Log,
     /// What candidates depart from.
     offer: Offer,
-    /// Whether candidates can share a process.
-    batch: bool,
     max_steps: u64,
     deadline: Instant,
 }
@@ -184,43 +180,62 @@ impl Driver<'_, '_> {
     }
 
     fn part(&mut self, base: String, edits: &[Edit], cost: u64) -> Result<Part, Trouble> {
-        let signature = self.frame.header.signature.clone();
+        let left = self.deadline.saturating_duration_since(Instant::now());
         let trials = Trials {
             base,
             offer: self.offer,
-            edits: edits.to_vec(),
-            signature: signature.clone(),
-            cost,
+            candidates: edits.iter().cloned().map(Candidate::Edit).collect(),
+            first: 0,
+            signature: self.frame.header.signature.clone(),
+            cost: Some(cost),
             max_steps: self.max_steps,
             patience: PATIENCE.min(self.coordinator.settings.watchdog),
-            slice: SLICE.min(self.deadline.saturating_duration_since(Instant::now())),
+            slice: SLICE.min(left),
         };
+        let seed = self.frame.header.seed;
+        let Counted { ran, hits } = self.coordinator.candidates(seed, trials)?;
+        let run = trial::told(self.coordinator.slots[0].black_box);
+        // One that took its process along could not look at its cost.
+        let run = run.filter(|run| run.cost() <= cost);
+        let hit = hits.first().map(|&at| at as usize).zip(run);
+        Ok(Part { ran, hit })
+    }
+}
+
+impl Coordinator<'_> {
+    /// Runs candidates on the first zygote: how many of them ran, and which of those count.
+    pub(super) fn candidates(&mut self, seed: u64, trials: Trials) -> Result<Counted, Trouble> {
+        let signature = trials.signature.clone();
         let job = Job {
-            batch: self.batch,
+            batch: self.batches(),
             trials: Some(trials),
             explain: None,
-            ..explain(self.frame.header.seed, 1, Default::default())
+            ..explain(seed, 1, Default::default())
         };
-        let ended = self.coordinator.alone(job)?;
-        let told = || trial::told(self.coordinator.slots[0].black_box);
-        let (mut ran, mut hit) = (ended.passed as usize, None);
-        if let Some(at) = ended.hit {
-            hit = told().map(|run| (ran.max(at as usize), run));
-            ran += 1;
-        } else if let Some(failed) = &ended.failed {
+        let ended = self.alone(job)?;
+        let (mut ran, mut hits) = (ended.passed as usize, ended.hits);
+        if let Some(failed) = &ended.failed {
+            // It took its process along.
             if let How::Run(report) = &failed.how
                 && report.verdict.signature() == signature
             {
-                hit = told().filter(|run| run.cost() <= cost).map(|run| (ran, run));
+                hits.push(ran as u64);
             }
             ran += 1;
+        } else if ran == 0 || hits.last() == Some(&(ran as u64)) {
+            // The one that counts ended the job.
+            ran += 1;
         }
-        if ran == 0 {
-            let text = "squall bug: no candidate was run".to_owned();
-            return Err(SlotError::Trouble(text).into());
-        }
-        Ok(Part { ran, hit })
+        Ok(Counted { ran, hits })
     }
+}
+
+/// What running candidates came to.
+pub(super) struct Counted {
+    /// How many ran.
+    pub(super) ran: usize,
+    /// Those that count, by their numbers.
+    pub(super) hits: Vec<u64>,
 }
 
 /// What a child came to with candidates.

@@ -1,43 +1,59 @@
-//! The child's part in shrinking: runs candidates until one fails as it should. `child` comes here instead of running seeds;
-//! `shrinking` reads back what is left in the black box.
+//! The child's part in shrinking and explaining: runs candidates and says which fail as they should. `child` comes here
+//! instead of running seeds; `shrinking` reads back what is left in the black box.
 
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::child::Child;
-use super::protocol::{Frame, Trials};
+use super::protocol::{Candidate, Frame, Job, Trials};
 use crate::choice::shrink::Run;
 use crate::choice::{Decision, Departure, Log, Question, Size, Tape};
 use crate::kernel::abi::real::blackbox::BlackBox;
 use crate::kernel::{Domain, Outcome, image};
 
 impl Child {
-    /// Runs the candidates in order up to the first that counts.
-    pub(super) fn try_all(&mut self, trials: &Trials) -> Result<(), String> {
+    /// Runs the candidates in order, up to the first that counts if that is all that is asked for.
+    pub(super) fn try_all(&mut self, job: &Job, trials: &Trials) -> Result<(), String> {
         let base = Log::from_text(&trials.base).map_err(|error| error.to_string())?;
-        let image = match trials.edits.len() > 1 {
+        let image = match trials.candidates.len() > 1 {
             true => Some(image::snapshot().map_err(|error| error.to_string())?),
             false => None,
         };
         let heap = size_of_val(self.with.body) == 0;
         let black_box = self.with.black_box;
         let since = Instant::now();
-        for (trial, edit) in trials.edits.iter().enumerate() {
+        for (i, candidate) in trials.candidates.iter().enumerate() {
             let (seed, strategy) = (base.header.seed, base.header.strategy);
             let outcome = self.course(seed, None, trials.max_steps, |choices| {
-                match &base.guide {
-                    Some(guide) => choices.follow(seed, strategy, guide.offer, &edit.apply(&guide.departures)),
-                    None => choices.replay(base.clone()),
+                match (candidate, &base.guide) {
+                    (Candidate::Edit(edit), Some(guide)) => {
+                        let departures = edit.apply(&guide.departures);
+                        choices.follow(seed, strategy, guide.offer, &departures);
+                    }
+                    (Candidate::Edit(_), None) => choices.replay(base.clone()),
+                    (Candidate::Branch(keep, seed), _) => {
+                        choices.branch(base.clone(), *keep, *seed);
+                    }
+                    (Candidate::Seed(seed), _) => {
+                        choices.set_seed(*seed);
+                        choices.set_profile(job.profile.clone().map(Arc::new).unwrap_or_default());
+                    }
                 }
-                choices.tell_departures(trials.offer);
-                choices.record(Box::new(Teller {
-                    black_box,
-                    running: 0,
-                }));
+                if trials.cost.is_some() {
+                    choices.tell_departures(trials.offer);
+                    choices.record(Box::new(Teller {
+                        black_box,
+                        running: 0,
+                    }));
+                }
             });
-            if self.counts(seed, outcome, trials) {
-                self.report(&Frame::Hit(trial as u64));
-                return Ok(());
+            let counts = self.counts(seed, outcome, trials);
+            if counts {
+                self.report(&Frame::Hit(trials.first + i as u64));
+                if trials.cost.is_some() {
+                    return Ok(());
+                }
             }
             black_box.passed.fetch_add(1, Relaxed);
             if since.elapsed() >= trials.slice {
@@ -56,8 +72,9 @@ impl Child {
             return false;
         }
         let verdict = self.explained(seed, outcome, false).verdict;
+        let cheap = |run: &Run| trials.cost.is_some_and(|cost| run.cost() <= cost);
         verdict.signature() == trials.signature
-            && told(self.with.black_box).is_some_and(|run| run.cost() <= trials.cost)
+            && (trials.cost.is_none() || told(self.with.black_box).as_ref().is_some_and(cheap))
     }
 }
 

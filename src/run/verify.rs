@@ -7,6 +7,8 @@ use super::failure::Failure;
 use super::judge::{Ended, Failed, How};
 use super::protocol::{Explain, Job, RunReport};
 use super::render::{self, Told};
+use super::explaining::often;
+use super::settings::Which;
 use super::shrinking::{Shrunk, Simpler};
 use super::verdict::Verdict;
 use crate::choice::{Header, Log};
@@ -111,7 +113,7 @@ impl Coordinator<'_> {
             Some(time) => self.shrink(&log, &report, time)?,
             None => Shrunk::Not(None),
         };
-        let (log, report, output, remarks, simpler) = match shrunk {
+        let (log, report, output, mut remarks, simpler): (_, _, _, Vec<String>, _) = match shrunk {
             Shrunk::Simpler(simpler) => {
                 let remarks = vec![simpler.remark()];
                 let Simpler { log, report, output, .. } = *simpler;
@@ -119,6 +121,9 @@ impl Coordinator<'_> {
             }
             Shrunk::Not(why) => (log, report, output, why.into_iter().collect(), false),
         };
+        if matches!(self.settings.which, Which::Explore { .. }) && !self.exhaustive() {
+            remarks.push(often(1, self.runs));
+        }
         let (path, kept) = self.keep(&log);
         // The number of a run of an exhaustive search stands for all runs before it, and a seed for the run as it was.
         let direct = path.as_ref().filter(|_| simpler || self.exhaustive());
@@ -229,11 +234,14 @@ impl Coordinator<'_> {
         self.count(&ended);
         let report = ended.explained.pop();
         let report = report.expect("squall bug: no report of an explained run");
-        let asked_for = matches!(self.settings.which, super::settings::Which::Replay(_));
+        let asked_for = matches!(self.settings.which, Which::Replay(_));
         let shown = self.origin.relative(path).display().to_string();
         if report.verdict.passed() {
             if asked_for {
-                eprintln!("squall: {}: the log {shown} passes now", self.origin.test);
+                eprintln!(
+                    "squall: {}: the log {shown} passes now; keep it as a regression test, or delete it",
+                    self.origin.test
+                );
                 if let Some(divergence) = &report.divergence {
                     eprintln!("squall: {divergence}");
                 }
@@ -262,13 +270,35 @@ impl Coordinator<'_> {
                 "{shown} (saved earlier, fails still; delete it when it is no longer of interest)"
             ),
         };
+        let mut output = self.output();
+        let mut report = report;
+        if asked_for {
+            let mut log = log.clone();
+            log.header.signature = signature;
+            if let Some(time) = self.settings.explain {
+                remarks.extend(self.insight(&log.header, &report, time)?);
+            }
+            if let Some(time) = self.settings.shrink.filter(|_| self.settings.shrink_asked) {
+                match self.shrink(&log, &report, time)? {
+                    Shrunk::Simpler(simpler) => {
+                        remarks.push(simpler.remark());
+                        simpler.log.save(path)?;
+                        (report, output) = (simpler.report, simpler.output);
+                    }
+                    Shrunk::Not(why) => {
+                        let nothing = || "not shrunk: no simpler run was found".to_owned();
+                        remarks.push(why.unwrap_or_else(nothing));
+                    }
+                }
+            }
+        }
         let setting = Setting {
             remarks,
             variables: format!("SQUALL_REPLAY={shown}"),
             unshrunk: None,
             log: Some(said),
             path: Some(path.to_owned()),
-            output: self.output(),
+            output,
         };
         Ok(Some(self.failure(report, setting)))
     }

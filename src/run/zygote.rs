@@ -147,11 +147,12 @@ impl Zygote {
     /// Candidates, each in a process of its own.
     fn one_by_one(&mut self, job: &Job, trials: &Trials) -> io::Result<i32> {
         let since = Instant::now();
-        for edit in &trials.edits {
-            let edits = vec![edit.clone()];
+        for (i, candidate) in trials.candidates.iter().enumerate() {
+            let candidates = vec![candidate.clone()];
             let alone = Job {
                 trials: Some(Trials {
-                    edits,
+                    candidates,
+                    first: trials.first + i as u64,
                     ..trials.clone()
                 }),
                 ..job.clone()
@@ -159,7 +160,8 @@ impl Zygote {
             self.with.black_box.begin_child();
             let status = self.fork(&alone, false)?;
             // A report says that this one counts.
-            if status != 0 || self.with.black_box.reported.load(Acquire) > 0 {
+            let hit = trials.cost.is_some() && self.with.black_box.reported.load(Acquire) > 0;
+            if status != 0 || hit {
                 return Ok(status);
             }
             if since.elapsed() >= trials.slice {
