@@ -393,6 +393,18 @@ impl Oracle for Choices {
         self.number_watched(domain, Question::Number, n, value)
     }
 
+    fn preemption(&mut self, styles: u64) -> u64 {
+        let style = self.portfolio.preemption(self.seed());
+        assert!(
+            style < styles,
+            "squall bug: there is no style {style} of preemption"
+        );
+        if self.plain {
+            return style;
+        }
+        self.number_watched(Domain::Schedule, Question::Number, styles, style)
+    }
+
     fn fill(&mut self, domain: Domain, bytes: &mut [u8]) {
         let streams = self.beginning.as_mut().unwrap_or(&mut self.streams);
         streams.of(domain).fill(bytes);

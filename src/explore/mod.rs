@@ -264,6 +264,22 @@ impl Portfolio {
         Self::TURNS[(seed % Self::TURNS.len() as u64) as usize]
     }
 
+    /// How densely the runs of so many seeds in a row, one round of turns, are preempted at their allocations: every second
+    /// round not at all.
+    const PREEMPTION: [u64; 8] = [0, 2, 0, 1, 0, 3, 0, 4];
+
+    /// How densely a seed is preempted at its allocations; 0 is not at all, and so it is where one strategy was asked for by
+    /// name, to be seen as it is. Nothing is drawn for it, either.
+    pub fn preemption(&self, seed: u64) -> u64 {
+        match self.selection {
+            Selection::Portfolio if Self::turn(seed) != Name::Tokio => {
+                let round = seed / Self::TURNS.len() as u64;
+                Self::PREEMPTION[(round % Self::PREEMPTION.len() as u64) as usize]
+            }
+            _ => 0,
+        }
+    }
+
     /// The strategy of a seed, by name.
     pub fn name(&self, seed: u64) -> Name {
         self.selection.of(seed)

@@ -30,6 +30,7 @@ on_supported_platforms! {
     pub(crate) mod host;
     pub(crate) mod identity;
     pub(crate) mod net;
+    mod preempt;
     pub(crate) mod sched;
     mod tasks;
     #[cfg(test)]

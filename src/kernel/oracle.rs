@@ -117,6 +117,11 @@ pub trait Oracle: Any + Send {
     fn pick_task(&mut self, tasks: u32) -> u32 {
         self.below(Domain::Schedule, u64::from(tasks)) as u32
     }
+    /// How densely this run is preempted at its allocations, in `0..styles`: 0 is not at all. Asked once a run, if at all.
+    fn preemption(&mut self, styles: u64) -> u64 {
+        let _ = styles;
+        0
+    }
     /// Fills `bytes` from the domain's stream.
     fn fill(&mut self, domain: Domain, bytes: &mut [u8]);
 }

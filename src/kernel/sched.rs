@@ -140,6 +140,11 @@ pub(crate) struct Sched {
 }
 
 impl Sched {
+    /// Whether the running thread could go on: it is neither being born nor dying, nor has it just been made to wait.
+    pub(crate) fn can_go_on(&self) -> bool {
+        self.runnable.contains(&self.current)
+    }
+
     pub(crate) fn clear(&mut self) {
         self.threads.clear();
         self.entities.clear();

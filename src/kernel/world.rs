@@ -9,6 +9,7 @@ use super::identity::Identities;
 use super::net::Net;
 use super::record::What;
 use super::sched::{self, Sched, State};
+use super::preempt::Preemption;
 use super::tasks::Tasks;
 use super::trace::Trace;
 use super::{Config, Domain, End, Errno, Oracle, Pick, Refused, Result, ThreadReport};
@@ -97,6 +98,7 @@ pub(crate) struct Kernel {
     jitter_left: u32,
     pub(crate) limits: Limits,
     pub(crate) tasks: Tasks,
+    pub(crate) preemption: Preemption,
     pub(crate) identities: Identities,
     progress: Option<&'static AtomicU64>,
 }
@@ -153,6 +155,7 @@ impl Kernel {
                 livelock_after: 0,
             },
             tasks: Tasks::default(),
+            preemption: Preemption::default(),
             identities: Identities::default(),
             progress: None,
         }
@@ -190,6 +193,7 @@ impl Kernel {
             livelock_after: config.livelock_after,
         };
         self.tasks = Tasks::default();
+        self.preemption = Preemption::default();
         self.identities.clear();
         self.progress = config.progress;
     }

@@ -54,6 +54,10 @@ struct Heap {
     mapped: usize,
     /// Memory from here on is still as the system gave it: zero.
     touched: usize,
+    /// Allocations until the one before which another thread may go on.
+    until: u32,
+    /// Whether no other thread may go on.
+    held: bool,
 }
 
 struct Shared(UnsafeCell<Heap>);
@@ -68,6 +72,8 @@ static HEAP: Shared = Shared(UnsafeCell::new(Heap {
     },
     mapped: BASE,
     touched: BASE,
+    until: u32::MAX,
+    held: false,
 }));
 
 /// The executable's code, start and end: who calls from there is the program.
@@ -121,6 +127,10 @@ pub mod preload {
 
 /// Finds out where the program's code is. Until then everything comes from libc's heap.
 pub(crate) fn prepare() {
+    // SAFETY: called before a run, when no thread of it exists.
+    let heap = unsafe { &mut *HEAP.0.get() };
+    heap.until = 1;
+    heap.held = false;
     if PROGRAM[1].load(Ordering::Relaxed) == 0 {
         let (start, end) = thread::program_code();
         PROGRAM[0].store(start, Ordering::Relaxed);
@@ -271,6 +281,39 @@ fn heap() -> &'static mut Heap {
     unsafe { &mut *HEAP.0.get() }
 }
 
+/// Keeps every other thread from going on before an allocation, or no longer; says how it was.
+pub(super) fn hold(held: bool) -> bool {
+    if !thread::simulated() {
+        return false;
+    }
+    std::mem::replace(&mut heap().held, held)
+}
+
+/// Before an allocation of the program: another thread may go on if it is time.
+#[inline]
+fn may_be_preempted() {
+    let heap = heap();
+    heap.until = heap.until.wrapping_sub(1);
+    if heap.until == 0 {
+        preempted();
+    }
+}
+
+#[cold]
+fn preempted() {
+    // What unwinds holds locks of the loader's and of the runtime's.
+    if heap().held || std::thread::panicking() {
+        heap().until = 1;
+        return;
+    }
+    let me = thread::me();
+    let (until, next) = thread::with_kernel(|k| k.at_allocation());
+    heap().until = until;
+    if next != me {
+        thread::switch(me, next);
+    }
+}
+
 /// The usable size of a block of the program's heap.
 fn usable_size(block: *mut c_void) -> usize {
     // SAFETY: `allocate` wrote the header before the block's first byte.
@@ -281,6 +324,7 @@ fn usable_size(block: *mut c_void) -> usize {
 /// As the function of libc.
 pub unsafe extern "C" fn malloc(size: usize, caller: usize) -> *mut c_void {
     if is_program(caller) {
+        may_be_preempted();
         return heap().allocate(size, UNIT, false);
     }
     // SAFETY: malloc has no precondition.
@@ -291,6 +335,7 @@ pub unsafe extern "C" fn malloc(size: usize, caller: usize) -> *mut c_void {
 /// As the function of libc.
 pub unsafe extern "C" fn calloc(count: usize, size: usize, caller: usize) -> *mut c_void {
     if is_program(caller) {
+        may_be_preempted();
         return match count.checked_mul(size) {
             Some(size) => heap().allocate(size, UNIT, true),
             None => no_memory(),
@@ -342,6 +387,7 @@ pub unsafe extern "C" fn memalign(alignment: usize, size: usize, caller: usize) 
         raw::set_errno(libc::EINVAL);
         return std::ptr::null_mut();
     }
+    may_be_preempted();
     heap().allocate(size, alignment, false)
 }
 

@@ -8,6 +8,7 @@ mod epoll;
 mod file;
 mod futex;
 pub(crate) mod heap;
+mod loader;
 mod number;
 mod open;
 mod poll;
