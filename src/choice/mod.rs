@@ -153,6 +153,11 @@ impl Choices {
         self.plain = false;
     }
 
+    /// Whether one is to be taken.
+    pub fn takes_profile(&self) -> bool {
+        self.profiler.is_some()
+    }
+
     /// The profile of this run, which is over, if one was to be taken.
     pub fn profiled(&mut self) -> Option<Profile> {
         self.profiler.take().map(|profiler| profiler.finish())

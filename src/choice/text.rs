@@ -439,7 +439,7 @@ mod tests {
         ) -> Log {
             let target_of = |n: u64| crate::explore::Target { sites: vec![n, u64::MAX], counts: vec![3] };
             let targets = (1..points).map(target_of).collect();
-            let profile = Profile { points, targets, all: vec![7; points as usize] };
+            let profile = Profile { points, targets, all: vec![7; points as usize], sites: vec![points] };
             let [package, target, test, config, signature] = words;
             let mut log = Log::new(Header { package, target, test, seed, strategy, profile, config, digest, signature });
             log.guide = guide;

@@ -351,7 +351,7 @@ mod tests {
                 sites: vec![1],
                 counts: vec![2_000_000_000, 1_000_000_000, 0, 0],
             }],
-            all: Vec::new(),
+            ..Profile::default()
         };
         for name in Name::ALL
             .into_iter()

@@ -22,6 +22,9 @@ pub struct Profile {
     pub targets: Vec<Target>,
     /// How many events each entity had, its offspring's included, by its number.
     pub all: Vec<u32>,
+    /// Places in the program, ascending, that came to memory that threads contend for; empty unless its code is instrumented.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sites: Vec<u64>,
 }
 
 /// An object that several entities touch, and at least one of them to change it.
@@ -140,6 +143,7 @@ impl Profiler {
             points: self.points,
             targets,
             all: self.all.with_offspring(&self.parents),
+            sites: Vec::new(),
         }
     }
 }

@@ -7,6 +7,11 @@ pub fn in_simulation() -> bool {
     false
 }
 
+/// Always false.
+pub fn instrumented() -> bool {
+    false
+}
+
 /// Does nothing.
 pub fn touch(_: Touch) {}
 

@@ -29,6 +29,7 @@ on_supported_platforms! {
     pub(crate) mod futex;
     pub(crate) mod host;
     pub(crate) mod identity;
+    pub(crate) mod memory;
     pub(crate) mod net;
     mod preempt;
     pub(crate) mod sched;

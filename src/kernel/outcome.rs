@@ -4,6 +4,7 @@
 use super::Errno;
 use super::record::Record;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 /// Receives what simulated threads write to descriptors 1 and 2.
@@ -37,6 +38,11 @@ pub struct Config {
     pub backtrace_at: Option<u64>,
     /// Capture backtraces of blocked threads when the run does not end by itself.
     pub backtraces: bool,
+    /// Places in the program that come to memory that threads contend for, ascending: scheduling points from the beginning.
+    /// From [`Outcome::contended_sites`] of an earlier run.
+    pub contended_sites: Arc<[u64]>,
+    /// Whether such places are taken down in this run.
+    pub take_sites: bool,
     /// Where the kernel stores its step count, for a watchdog in another process.
     pub progress: Option<&'static AtomicU64>,
     /// Where output goes; `None` writes for real.
@@ -58,6 +64,8 @@ impl Default for Config {
             stacks_from: 0,
             backtrace_at: None,
             backtraces: false,
+            contended_sites: Arc::default(),
+            take_sites: false,
             progress: None,
             sink: None,
         }
@@ -188,4 +196,7 @@ pub struct Outcome {
     pub contexts: u32,
     /// The tasks of the run, in the order of their births; only of a run that is recorded, under an instrumented tokio.
     pub tasks: Vec<TaskReport>,
+    /// Places in the program that came to memory that threads contend for, ascending; `None` unless `Config::take_sites`
+    /// asked for them.
+    pub contended_sites: Option<Vec<u64>>,
 }

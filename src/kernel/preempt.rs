@@ -44,6 +44,6 @@ impl Kernel {
         if asked.is_none() || !self.sched.can_go_on() {
             return (later, current);
         }
-        (later, self.before(Touch::UNKNOWN))
+        (later, self.before(Touch::UNKNOWN, false))
     }
 }

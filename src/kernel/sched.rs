@@ -215,6 +215,18 @@ impl Sched {
         }
     }
 
+    /// Whether nobody but the running thread can go on.
+    pub(crate) fn alone(&self) -> bool {
+        self.runnable.len() == 1
+    }
+
+    /// The running thread stands as if it had become runnable just now.
+    fn step_back(&mut self) {
+        let current = self.current;
+        self.leave(current);
+        self.enter(current);
+    }
+
     /// The thread that runs, to change.
     pub(crate) fn me_mut(&mut self) -> &mut Thread {
         &mut self.threads[self.current as usize]
@@ -381,17 +393,14 @@ impl Kernel {
         }
         self.sched.about_to(Touch::UNKNOWN);
         if yielded {
-            // To the back, as if it had become runnable just now.
-            let current = self.sched.current;
-            self.sched.leave(current);
-            self.sched.enter(current);
+            self.sched.step_back();
         }
         self.choose(yielded)
     }
 
-    /// A scheduling point before the running thread does what `touch` says: who goes on.
+    /// A scheduling point before the running thread does what `touch` says: who goes on. `yielded`: it lets others go first.
     #[inline]
-    pub(crate) fn before(&mut self, touch: Touch) -> u32 {
+    pub(crate) fn before(&mut self, touch: Touch, yielded: bool) -> u32 {
         if self.end.is_some() {
             return CARRIER;
         }
@@ -401,7 +410,10 @@ impl Kernel {
             return me;
         }
         self.sched.about_to(touch);
-        self.choose(false)
+        if yielded {
+            self.sched.step_back();
+        }
+        self.choose(yielded)
     }
 
     /// After the running thread blocked or ended: who goes on. Moves the clock to the next event while nobody can.

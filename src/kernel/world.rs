@@ -6,6 +6,7 @@ use super::events::{self, Events};
 use super::futex::Futexes;
 use super::host::{self, Host};
 use super::identity::Identities;
+use super::memory::Memory;
 use super::net::Net;
 use super::record::What;
 use super::sched::{self, Sched, State};
@@ -100,6 +101,7 @@ pub(crate) struct Kernel {
     pub(crate) tasks: Tasks,
     pub(crate) preemption: Preemption,
     pub(crate) identities: Identities,
+    pub(crate) memory: Memory,
     progress: Option<&'static AtomicU64>,
 }
 
@@ -157,6 +159,7 @@ impl Kernel {
             tasks: Tasks::default(),
             preemption: Preemption::default(),
             identities: Identities::default(),
+            memory: Memory::new(),
             progress: None,
         }
     }
@@ -195,6 +198,8 @@ impl Kernel {
         self.tasks = Tasks::default();
         self.preemption = Preemption::default();
         self.identities.clear();
+        self.memory
+            .clear(config.contended_sites.clone(), config.take_sites);
         self.progress = config.progress;
     }
 

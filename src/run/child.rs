@@ -213,7 +213,7 @@ impl Child {
                     let unknown = profile.is_none();
                     let known = profile.filter(|_| seed != PROFILE_SEED);
                     choices.set_profile(known.unwrap_or_default());
-                    if seed == PROFILE_SEED && unknown && settings.strategy.profiled() {
+                    if seed == PROFILE_SEED && unknown && settings.profiled() {
                         choices.take_profile();
                     }
                 }
@@ -264,16 +264,19 @@ impl Child {
                 }),
                 false => Box::new(|_, bytes| black_box.write(bytes)),
             }),
+            contended_sites: contended_sites(choices.profile()),
+            take_sites: choices.takes_profile(),
             ..Config::default()
         };
         let start = Start::new(choices.seed(), settings, scribe);
         let run = Box::new(move || start::run_body(body, &start));
-        let (outcome, oracle) = kernel::simulate(config, choices, run);
+        let (mut outcome, oracle) = kernel::simulate(config, choices, run);
         let oracle: Box<dyn Any> = oracle;
         let mut choices: Box<Choices> = oracle
             .downcast()
             .expect("squall bug: the kernel returned another oracle");
-        if let Some(profile) = choices.profiled() {
+        if let Some(mut profile) = choices.profiled() {
+            profile.sites = outcome.contended_sites.take().unwrap_or_default();
             self.report(&Frame::Profile(profile.clone()));
             self.profile = Some(Arc::new(profile));
         }
@@ -497,4 +500,12 @@ pub(crate) fn recorded(black_box: &BlackBox) -> (Vec<(Domain, Decision)>, u64) {
     let decisions: Vec<_> = words.filter_map(decision).collect();
     let more = count - decisions.len() as u64;
     (decisions, more)
+}
+
+/// What of a profile the kernel is told.
+fn contended_sites(profile: &Profile) -> Arc<[u64]> {
+    match &profile.sites[..] {
+        [] => Arc::default(),
+        sites => sites.into(),
+    }
 }

@@ -8,16 +8,32 @@ use super::failure::{Failure, Summary};
 
 /// Set by the command where the tests are built against an instrumented tokio: its own subcommand, `test` or `nextest run`.
 const COMMAND: &str = "CARGO_SQUALL";
+/// Set by the command: where runs may switch.
+const POINTS: &str = "CARGO_SQUALL_POINTS";
 /// Set by the command: a file that takes a line for each test that came to an end.
 const REPORT: &str = "CARGO_SQUALL_REPORT";
 /// In a log's description of its run: the order of tasks was decided by squall.
 pub(crate) const TASKS: &str = "tasks=chosen";
+/// Begins the word that says where the run could switch.
+const SWITCHES: &str = "points=";
 
 /// The subcommand of `cargo` that builds these tests against an instrumented tokio and runs them.
 pub(crate) fn subcommand() -> Option<String> {
     std::env::var(COMMAND)
         .ok()
         .map(|verb| format!("squall {verb}"))
+}
+
+/// In a log's description of its run: where it could switch, unless that is what the command does without being told.
+pub(crate) fn points() -> Option<String> {
+    let points = std::env::var(POINTS).ok().filter(|points| points != "polls")?;
+    Some(format!("{SWITCHES}{points}"))
+}
+
+/// What of a log's description tells how its run was started: a run that was started otherwise takes other decisions.
+pub(crate) fn kind(config: &str) -> Vec<&str> {
+    let told = |word: &&str| *word == TASKS || word.starts_with(SWITCHES);
+    config.split(' ').filter(told).collect()
 }
 
 /// Tells the command what a test came to, in one word: the exit status follows from the gravest.

@@ -274,7 +274,7 @@ impl Coordinator<'_> {
     /// Hands out seeds until none is left or one fails; of those that fail at a time, the lowest counts.
     fn explore(&mut self, mut batches: Batches) -> Result<Option<Ended>, Trouble> {
         let mut failed: Option<Ended> = None;
-        let waits = self.settings.strategy.profiled();
+        let waits = self.settings.profiled();
         let mut begun = false;
         loop {
             for i in 0..self.slots.len() {
@@ -355,8 +355,8 @@ impl Coordinator<'_> {
     /// Runs seed 0 for its profile, if one of these seeds needs it and the job that they make would not come by it.
     pub(crate) fn learn(&mut self, first: u64, last: u64) -> Result<(), Trouble> {
         let mut seeds = first..=last;
-        let wanted = first != PROFILE_SEED && self.settings.strategy.profiled();
-        if !wanted || !seeds.any(|seed| self.settings.strategy.needs_profile(seed)) {
+        let wanted = first != PROFILE_SEED && self.settings.profiled();
+        if !wanted || !seeds.any(|seed| self.settings.needs_profile(seed)) {
             return Ok(());
         }
         self.come_up()?;

@@ -10,7 +10,7 @@ use super::units::show_nanoseconds;
 use super::verdict::Verdict;
 use crate::choice::explain::{SUFFIXES, clean_runs, findability, inevitable};
 use crate::choice::{Decision, Header, Log, Offer};
-use crate::kernel::{Domain, Event};
+use crate::kernel::{Domain, Event, What};
 
 /// The most seeds that are run to see how often the failure shows.
 const SEEDS: u64 = 2_000;
@@ -64,7 +64,7 @@ impl Coordinator<'_> {
             None => "inevitable from: not found within the time".to_owned(),
             Some(0) => "inevitable from the start: whatever is decided, it fails more often than not".to_owned(),
             Some(at) => {
-                let place = place(decisions, at, report.trace.as_deref());
+                let place = place(decisions, at, report.trace.as_ref().map(|trace| &trace.events[..]));
                 format!("inevitable from decision {at} of {total}{place}")
             }
         })
@@ -128,16 +128,34 @@ pub(super) fn often(failed: u64, runs: u64) -> String {
     )
 }
 
+/// The event of the last switch that these decisions brought about. A pick of the thread that runs already is no switch, and
+/// has no event.
+fn last_switch<'e>(before: &[(Domain, Decision)], trace: &'e [Event]) -> Option<&'e Event> {
+    let mut switches = trace.iter().filter_map(|event| match event.what {
+        What::Switch { to, .. } => Some((to, event)),
+        _ => None,
+    });
+    let mut running = 0;
+    let mut last = None;
+    for (_, decision) in before {
+        let Decision::Pick { thread, .. } = *decision else {
+            continue;
+        };
+        if thread != running {
+            running = thread;
+            last = switches.by_ref().find(|(to, _)| *to == thread).or(last);
+        }
+    }
+    last.map(|(_, event)| event)
+}
+
 /// When the decision was taken, and what it was.
 fn place(decisions: &[(Domain, Decision)], at: u64, trace: Option<&[Event]>) -> String {
     let before = &decisions[..at as usize];
     let Some((domain, decision)) = before.last() else {
         return String::new();
     };
-    let picks = before.iter().filter(|(_, decision)| matches!(decision, Decision::Pick { .. }));
-    // Each pick has its event.
-    let events = trace.unwrap_or_default().iter().filter(|event| event.what.starts_with("switch to "));
-    let event = events.take(picks.count()).last();
+    let event = last_switch(before, trace.unwrap_or_default());
     let when = event.map_or(String::new(), |event| {
         format!(", after {} on thread {}", show_nanoseconds(event.at), event.thread)
     });

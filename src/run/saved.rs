@@ -47,14 +47,17 @@ impl Coordinator<'_> {
         }
         paths.sort();
         let loaded: Result<Vec<_>, _> = paths.iter().map(|path| self.load(path)).collect();
-        let (mut logs, here) = (loaded?, command::subcommand().is_some());
+        let mut logs = loaded?;
         let before = logs.len();
-        // Where tokio asks for the order of tasks, other decisions are taken than where it does not.
-        logs.retain(|(_, log)| log.header.config.split(' ').any(|word| word == command::TASKS) == here);
+        // Where tokio asks for the order of tasks, other decisions are taken than where it does not, and so where runs may
+        // switch elsewhere.
+        let here = self.settings.describe();
+        let here = command::kind(&here);
+        logs.retain(|(_, log)| command::kind(&log.header.config) == here);
         if logs.len() < before {
-            let with = if here { "without" } else { "with" };
             eprintln!(
-                "squall: {}: {} saved logs are of runs {with} `cargo squall` and are left out",
+                "squall: {}: {} saved logs are of runs that were started otherwise (with or without `cargo squall`, or with other \
+                 `--points`) and are left out",
                 self.origin.test,
                 before - logs.len()
             );

@@ -6,8 +6,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::env::Environment;
-use crate::explore::{Name, Selection};
+use crate::explore::{Name, PROFILE_SEED, Selection};
 use crate::fault::Faults;
+use crate::kernel;
 
 /// How runs are kept apart.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -243,6 +244,23 @@ impl Resolved {
         })
     }
 
+    /// Whether any seed runs with something known of the test from its seed 0: what its strategy asks for, and which memory
+    /// threads contend for.
+    pub(crate) fn profiled(&self) -> bool {
+        self.strategy.profiled() || self.memory_points()
+    }
+
+    /// Whether a run of this seed depends on what is known from seed 0.
+    pub(crate) fn needs_profile(&self, seed: u64) -> bool {
+        self.strategy.needs_profile(seed) || (seed != PROFILE_SEED && self.memory_points())
+    }
+
+    /// Accesses to memory are scheduling points, those of seed 0's contended places from the beginning. An exhaustive search
+    /// goes without the latter: it needs the same points in every run.
+    fn memory_points(&self) -> bool {
+        kernel::instrumented() && self.strategy != Selection::Only(Name::Exhaustive)
+    }
+
     /// The settings that a run depends on, for the header of a log.
     pub(crate) fn describe(&self) -> String {
         let mut words = vec![
@@ -267,6 +285,9 @@ impl Resolved {
         }
         if super::command::subcommand().is_some() {
             words.push(super::command::TASKS.to_owned());
+        }
+        if let Some(points) = super::command::points() {
+            words.push(points);
         }
         words.join(" ")
     }

@@ -1,8 +1,8 @@
 //! The child's part in shrinking and explaining: runs candidates and says which fail as they should. `child` comes here
 //! instead of running seeds; `shrinking` reads back what is left in the black box.
 
-use std::sync::atomic::Ordering::Relaxed;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
 use super::child::Child;
@@ -22,10 +22,13 @@ impl Child {
         };
         let heap = size_of_val(self.with.body) == 0;
         let black_box = self.with.black_box;
+        // The plainest course asks nothing of it, but memory points do.
+        let profile = Arc::new(base.header.profile.clone());
         let since = Instant::now();
         for (i, candidate) in trials.candidates.iter().enumerate() {
             let (seed, strategy) = (base.header.seed, base.header.strategy);
             let outcome = self.course(seed, None, trials.max_steps, |choices| {
+                choices.set_profile(profile.clone());
                 match (candidate, &base.guide) {
                     (Candidate::Edit(edit), Some(guide)) => {
                         let departures = edit.apply(&guide.departures);

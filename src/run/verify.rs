@@ -152,7 +152,7 @@ impl Coordinator<'_> {
             test: self.origin.test.clone(),
             seed: report.seed,
             strategy: self.settings.strategy.of(report.seed),
-            profile: match self.settings.strategy.needs_profile(report.seed) {
+            profile: match self.settings.needs_profile(report.seed) {
                 true => self.profile.clone().unwrap_or_default(),
                 false => Profile::default(),
             },

@@ -138,6 +138,13 @@ pub(crate) fn prepare() {
     }
 }
 
+/// Where in the program's code an address lies, the same in every process of a build; 0 outside it.
+#[inline]
+pub(super) fn place_in_program(address: usize) -> u64 {
+    let (start, end) = (PROGRAM[0].load(Ordering::Relaxed), PROGRAM[1].load(Ordering::Relaxed));
+    if (start..end).contains(&address) { (address - start) as u64 } else { 0 }
+}
+
 /// The state of the heap, to be handed to [`wind_back`] between runs.
 pub(crate) fn state() -> State {
     // SAFETY: called on the carrier, between runs.

@@ -20,6 +20,7 @@ mod random;
 pub(crate) mod raw;
 pub(crate) mod real;
 mod resolve;
+pub(crate) mod sancov;
 mod signal;
 mod socket;
 mod stat;
@@ -103,7 +104,7 @@ pub fn touch(touch: Touch) {
     let me = thread::me();
     let next = thread::with_kernel(|k| {
         k.begin(Cost::TOUCH);
-        k.before(touch)
+        k.before(touch, false)
     });
     if next != me {
         thread::switch(me, next);

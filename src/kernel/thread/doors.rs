@@ -5,7 +5,7 @@ use super::slot;
 use super::{
     INSIDE, Inside, ME, backtrace_here, end_run, machine, outside_kernel, simulated, spawn, with_kernel,
 };
-use crate::kernel::abi::raw;
+use crate::kernel::abi::{raw, sancov};
 use crate::kernel::outcome::HostInfo;
 use crate::kernel::record::What;
 use crate::kernel::sched::thread_name;
@@ -21,6 +21,11 @@ pub fn in_simulation() -> bool {
 /// Whether the kernel, or the harness on its behalf, is running: a panic now is a bug of squall's own.
 pub fn in_kernel() -> bool {
     INSIDE.load(Ordering::Relaxed)
+}
+
+/// Whether the program has code in which accesses to memory are scheduling points.
+pub fn instrumented() -> bool {
+    sancov::edges() > 0
 }
 
 /// Virtual nanoseconds since the start of the run; `None` outside a simulation.

@@ -2,7 +2,7 @@
 //! `abi/pthread.rs` ends threads from here.
 
 use super::context::{self, Context};
-use super::{Baton, INSIDE, Inside, ME, fault, keys, machine, me, my_slot, slot::Slot, trap};
+use super::{Baton, INSIDE, Inside, ME, MY_SLOT, fault, keys, machine, me, my_slot, slot::Slot, trap};
 use crate::kernel::End;
 use crate::kernel::sched::CARRIER;
 use std::ffi::c_void;
@@ -32,6 +32,7 @@ unsafe fn run_thread(slot: *mut Slot) -> usize {
     // SAFETY: the slot is a leaked box, and this thread is its only user now.
     let slot = unsafe { &mut *slot };
     ME.set(slot.thread + 1);
+    MY_SLOT.set(slot);
     if std::mem::take(&mut slot.abandoned) {
         keys::forget_values();
     }

@@ -13,6 +13,7 @@ pub mod fault;
 pub mod image;
 mod keys;
 mod life;
+mod place;
 mod simulate;
 mod slot;
 pub mod trap;
@@ -28,9 +29,9 @@ use std::ffi::c_void;
 use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 
 pub(crate) use doors::{in_simulation, sink};
-
 pub(crate) use keys::{key_created, key_deleted};
 pub(crate) use life::finish_thread;
+pub(crate) use place::{place, place_even_if_own};
 pub use simulate::{prewarm, simulate};
 pub use waker::{Watched, watched_waker};
 
@@ -69,6 +70,8 @@ static BUSY: AtomicBool = AtomicBool::new(false);
 thread_local! {
     /// The simulated thread that runs here, plus one; 0 outside a simulation.
     static ME: Cell<u32> = const { Cell::new(0) };
+    /// Its slot; null outside a simulation.
+    static MY_SLOT: Cell<*mut Slot> = const { Cell::new(std::ptr::null_mut()) };
 }
 
 /// Whether the caller is a simulated thread that is not inside the kernel.

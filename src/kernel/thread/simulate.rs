@@ -4,7 +4,7 @@
 use super::context;
 use super::slot::{self, Slot};
 use super::{BUSY, boot, in_simulation, machine, spawn, switch};
-use crate::kernel::abi::{heap, raw};
+use crate::kernel::abi::{heap, raw, sancov};
 use crate::kernel::oracle::Oracle;
 use crate::kernel::sched::{CARRIER, thread_name};
 use crate::kernel::{Config, End, Outcome};
@@ -78,6 +78,7 @@ pub fn simulate(
         std::ptr::null_mut(),
     );
     raw::arm(true);
+    sancov::arm(true);
     switch(CARRIER, 0);
     let m = machine();
     let mut end = m
@@ -115,7 +116,9 @@ pub fn simulate(
         remarks,
         contexts: m.kernel.sched.peak,
         tasks,
+        contended_sites: m.kernel.memory.contended_sites(),
     };
+    sancov::arm(false);
     raw::arm(false);
     m.abandon_all();
     m.sink = None;

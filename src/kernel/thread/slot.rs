@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 pub(super) const STACK: usize = 2 << 20;
 const GUARD: usize = 64 << 10;
 /// Where stacks begin: far from everything that the system places by itself, and from the program's heap.
-const STACKS: usize = 0x1800_0000_0000;
+pub(super) const STACKS: usize = 0x1800_0000_0000;
 /// Where those begin that are larger than usual, and how far apart they are.
 const LARGE_STACKS: usize = 0x1c00_0000_0000;
 const LARGE_APART: usize = 1 << 30;
@@ -41,8 +41,10 @@ pub(crate) struct Slot {
     /// Where the context's stack begins, growing downwards.
     top: usize,
     /// The executable's thread-local block: its address and its image at birth.
-    tls: usize,
-    image: Box<[u8]>,
+    pub(super) tls: usize,
+    pub(super) image: Box<[u8]>,
+    /// What of the stack other threads have touched: offsets, from the first to one past the last.
+    pub(super) foreign: (usize, usize),
     pub(super) start: Option<(Start, *mut c_void)>,
     /// The simulated thread that it carries.
     pub(super) thread: u32,
@@ -228,6 +230,7 @@ impl Slot {
             top: 0,
             tls: 0,
             image: Box::default(),
+            foreign: (0, 0),
             start: None,
             thread: u32::MAX,
             destructors: Vec::new(),
@@ -249,6 +252,7 @@ impl Slot {
     pub(super) fn load(&mut self, thread: u32, start: Start, arg: *mut c_void) {
         self.thread = thread;
         self.start = Some((start, arg));
+        self.foreign = (0, 0);
         if !self.os {
             let me = (&raw mut *self).cast();
             // SAFETY: the stack below `top` belongs to nobody: the kernel thread has left it, and the slot's last
