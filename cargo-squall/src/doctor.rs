@@ -2,7 +2,7 @@
 
 use crate::arguments::Arguments;
 use crate::workspace::Workspace;
-use crate::{instrument, status};
+use crate::{instrument, points, status};
 use anyhow::Result;
 use std::ffi::OsString;
 use std::process::{Command, Stdio};
@@ -58,6 +58,7 @@ pub fn run(manifest_path: Option<OsString>) -> Result<u8> {
         address_layout(),
         user_dispatch(),
     ];
+    findings.push(memory_points());
     findings.extend(workspace(&arguments)?);
     findings.iter().for_each(Finding::print);
     let missing = findings
@@ -157,6 +158,15 @@ fn user_dispatch() -> Finding {
         there,
         format!("Linux {release}; {text}"),
     )
+}
+
+/// Whether `--points memory` works with the compiler at hand.
+fn memory_points() -> Finding {
+    let (compiler, tried) = points::check();
+    match tried {
+        Ok(()) => Finding::new("memory points", true, format!("{compiler}: its passes make them")),
+        Err(error) => Finding::new("memory points", false, format!("{compiler}: not possible ({error:#})")),
+    }
 }
 
 fn workspace(arguments: &Arguments) -> Result<Vec<Finding>> {

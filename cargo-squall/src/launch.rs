@@ -6,6 +6,7 @@
 use crate::arguments::Arguments;
 use crate::exec::existing;
 use crate::instrument;
+use crate::points::{Instrumented, Points};
 use crate::status;
 use crate::workspace::{Workspace, cargo};
 use anyhow::{Context, Result, bail};
@@ -17,6 +18,9 @@ use std::process::{Command, ExitStatus, Stdio};
 /// Tells the tests who runs them, so that replay lines name the same command.
 const COMMAND_VARIABLE: &str = "CARGO_SQUALL";
 
+/// Tells them where a run may switch.
+const POINTS_VARIABLE: &str = "CARGO_SQUALL_POINTS";
+
 /// Names the file in which each test leaves a line when it ends.
 const REPORT_VARIABLE: &str = "CARGO_SQUALL_REPORT";
 
@@ -24,13 +28,17 @@ const REPORT_VARIABLE: &str = "CARGO_SQUALL_REPORT";
 pub fn test(words: &[OsString]) -> Result<u8> {
     let without = existing::asked(words);
     let words = without.as_deref().unwrap_or(words);
-    let mut run = Run::new("test", words)?;
+    let (points, words) = Points::take(words)?;
+    if without.is_some() && points == Points::Memory {
+        bail!("--existing and --points memory do not go together: the instrumentation calls squall, which those tests do not have");
+    }
+    let mut run = Run::new("test", points, &words)?;
     if without.is_some() {
-        run.settings.extend(existing::settings(words)?);
-        run.variables.push(existing::variable(words)?);
+        run.settings.extend(existing::settings(&words)?);
+        run.variables.push(existing::variable(&words)?);
     }
     let ended = run
-        .command(&["test"], words)
+        .command(&["test"], &words)?
         .status()
         .context("cannot start cargo")?;
     let compiles = || {
@@ -40,7 +48,9 @@ pub fn test(words: &[OsString]) -> Result<u8> {
             .take_while(|word| *word != "--")
             .cloned()
             .collect();
-        let mut again = run.command(&["test", "--no-run", "--quiet"], &own);
+        let Ok(mut again) = run.command(&["test", "--no-run", "--quiet"], &own) else {
+            return false;
+        };
         let again = again.stdout(Stdio::null()).stderr(Stdio::null()).status();
         again.is_ok_and(|ended| ended.success())
     };
@@ -49,13 +59,14 @@ pub fn test(words: &[OsString]) -> Result<u8> {
 
 /// `cargo squall nextest`.
 pub fn nextest(words: &[OsString]) -> Result<u8> {
+    let (points, words) = Points::take(words)?;
     let Some((verb, rest)) = words.split_first() else {
         bail!("say what nextest is to do, as in `cargo squall nextest run`");
     };
-    let run = Run::new("nextest run", words)?;
+    let run = Run::new("nextest run", points, &words)?;
     let verb = verb.to_str().context("nextest has no such subcommand")?;
     let ended = run
-        .command(&["nextest", verb], rest)
+        .command(&["nextest", verb], rest)?
         .status()
         .context("cannot start cargo")?;
     // nextest says by itself: 100 for tests that failed, others for builds and usage.
@@ -71,13 +82,16 @@ struct Run {
     /// What else cargo is told.
     settings: Vec<OsString>,
     variables: Vec<(&'static str, String)>,
+    points: Points,
+    /// What memory points need.
+    instrumented: Option<Instrumented>,
     /// What the tests say of themselves.
     report: PathBuf,
     runs_nothing: bool,
 }
 
 impl Run {
-    fn new(name: &'static str, words: &[OsString]) -> Result<Run> {
+    fn new(name: &'static str, points: Points, words: &[OsString]) -> Result<Run> {
         let arguments = Arguments::of(words);
         let workspace = Workspace::ask(&arguments)?;
         let home = workspace.target.join("squall");
@@ -91,31 +105,41 @@ impl Run {
         let report = home.join(format!("report-{}", std::process::id()));
         // An earlier run with this number may have been ended before it could look at its own.
         let _ = std::fs::remove_file(&report);
+        let instrumented = match points {
+            Points::Memory => Some(Instrumented::prepare(&workspace)?),
+            Points::Awaits | Points::Polls => None,
+        };
         Ok(Run {
             name,
             overriding: overriding(&workspace)?,
             settings: Vec::new(),
             variables: Vec::new(),
+            points,
+            instrumented,
             report,
             runs_nothing: arguments.runs_nothing || nextest_lists,
         })
     }
 
-    fn command(&self, verb: &[&str], words: &[OsString]) -> Command {
+    fn command(&self, verb: &[&str], words: &[OsString]) -> Result<Command> {
         let mut command = Command::new(cargo());
         command
             .args(verb)
             .args(&self.overriding)
             .args(&self.settings)
-            .args(words)
             .envs(self.variables.iter().map(|(name, value)| (name, value)))
             .env(REPORT_VARIABLE, &self.report);
-        if self.overriding.is_empty() {
-            command.env_remove(COMMAND_VARIABLE);
-        } else {
-            command.env(COMMAND_VARIABLE, self.name);
+        if let Some(instrumented) = &self.instrumented {
+            instrumented.apply(&mut command)?;
         }
-        command
+        command.args(words);
+        if self.overriding.is_empty() && self.points != Points::Memory {
+            command.env_remove(COMMAND_VARIABLE).env_remove(POINTS_VARIABLE);
+        } else {
+            let verb = format!("{}{}", self.name, self.points.suffix());
+            command.env(COMMAND_VARIABLE, verb).env(POINTS_VARIABLE, self.points.name());
+        }
+        Ok(command)
     }
 
     /// The exit status: the gravest of what the tests said, or what cargo came to.

@@ -8,6 +8,7 @@ mod doctor;
 mod exec;
 mod instrument;
 mod launch;
+mod points;
 mod status;
 mod workspace;
 
@@ -67,6 +68,9 @@ enum Command {
 
 fn main() -> ExitCode {
     let mut words: Vec<OsString> = std::env::args_os().collect();
+    if points::is_wrapper(words.first().map(OsString::as_os_str)) {
+        return points::wrapper::run(words);
+    }
     // Cargo passes the subcommand's own name; started by hand, the program goes without.
     if words.get(1).is_some_and(|word| word == "squall") {
         words.remove(1);

@@ -5,6 +5,7 @@
 
 mod drive;
 mod existing;
+mod points;
 
 use drive::{cargo_with, found, scratch, squall, squall_with};
 
@@ -181,5 +182,5 @@ fn a_tokio_from_elsewhere_stays_as_it_is_and_that_is_said() {
 fn the_doctor_says_what_can_be_instrumented() {
     squall(&["doctor"])
         .ended(0)
-        .says(&["ok   tokio", "the order of tasks"]);
+        .says(&["ok   tokio", "the order of tasks", "ok   memory points: rustc 1."]);
 }

@@ -1,0 +1,83 @@
+//! `--points`: bugs between single accesses to memory, in the crate `tests/fixtures/memory`.
+
+use std::collections::BTreeMap;
+
+use crate::drive::{Ran, scratch, squall_at};
+
+fn memory(arguments: &[&str], variables: &[(&str, &str)]) -> Ran {
+    squall_at("memory", arguments, variables)
+}
+
+/// What the marks of a test say, and in how many of so many seeds.
+fn found(points: &str, test: &str, seeds: u32) -> BTreeMap<String, usize> {
+    let marks = scratch(test);
+    let (seeds, path) = (seeds.to_string(), marks.to_str().unwrap());
+    let variables = [("FOUND", path), ("SQUALL_SEEDS", &seeds), ("SQUALL_AUDIT", "0")];
+    let arguments = ["test", "--locked", "--points", points, "--test", "threads", test, "--", "--exact"];
+    memory(&arguments, &variables).ended(0).says(&["1 passed"]);
+    let text = std::fs::read_to_string(&marks).unwrap_or_default();
+    let _ = std::fs::remove_file(&marks);
+    let mut found = BTreeMap::new();
+    for line in text.lines() {
+        *found.entry(line.to_owned()).or_default() += 1;
+    }
+    found
+}
+
+#[test]
+fn all_outcomes_of_torn_increments_are_met() {
+    let polls = found("polls", "torn_increments", 1_000);
+    assert_eq!(Vec::from_iter(polls.keys()), ["9"], "threads that make no call are not preempted");
+    let outcomes = found("memory", "torn_increments", 10_000);
+    for outcome in 3..=9 {
+        assert!(outcomes.contains_key(&outcome.to_string()), "{outcome} in {outcomes:?}");
+    }
+}
+
+#[test]
+fn bugs_between_accesses_are_found_and_only_there() {
+    for (test, least) in [("opposite_locks", 20), ("raised_early", 20), ("torn_transfer", 50)] {
+        assert_eq!(found("polls", test, 1_000).len(), 0, "{test}");
+        let seeds: usize = found("memory", test, 1_000).values().sum();
+        assert!(seeds >= least, "{test} in {seeds} of 1000 seeds");
+    }
+}
+
+#[test]
+fn repaired_programs_hold_at_every_point() {
+    let env = [("SQUALL_AUDIT", "100"), ("SQUALL_SEEDS", "500")];
+    // Programs and documentation tests without squall in them link and run, too.
+    memory(&["test", "--locked", "--points=memory"], &env)
+        .ended(0)
+        .says(&["Doc-tests memory", "test src/lib.rs - (line 3) ... ok"]);
+}
+
+#[test]
+fn digests_do_not_depend_on_the_process() {
+    let digests = |more: &[(&str, &str)]| {
+        let mut env = vec![("SQUALL_DIGEST", "1"), ("SQUALL_SEEDS", "40"), ("SQUALL_AUDIT", "0")];
+        env.extend(more);
+        let arguments = ["test", "--locked", "--points=memory", "--test", "threads", "--", "--nocapture"];
+        let ran = memory(&arguments, &env).ended(0);
+        let told = ran.text.lines().filter_map(|line| Some(line.split_once("squall: ")?.1.to_owned()));
+        let mut lines: Vec<String> = told.filter(|line| line.contains(" digest ")).collect();
+        lines.sort();
+        lines
+    };
+    let contexts = digests(&[]);
+    assert_eq!(contexts.len(), 9 * 40);
+    assert_eq!(contexts, digests(&[]));
+    assert_eq!(contexts, digests(&[("SQUALL_THREADS", "os")]));
+    assert_eq!(contexts, digests(&[("SQUALL_ISOLATION", "process")]));
+}
+
+#[test]
+fn nonsense_is_not_accepted() {
+    for (arguments, says) in [
+        (&["test", "--points", "atoms"][..], "--points takes awaits, polls or memory, not `atoms`"),
+        (&["test", "--points"], "--points needs a value"),
+        (&["test", "--existing", "--points=memory"], "do not go together"),
+    ] {
+        memory(arguments, &[]).ended(2).says(&[says]);
+    }
+}
