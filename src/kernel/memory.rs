@@ -142,7 +142,8 @@ impl Memory {
 
     #[inline]
     fn is_known(&self, site: u64) -> bool {
-        self.known[(site >> 6) as usize % 64] & 1 << (site % 64) != 0 && self.sites.binary_search(&site).is_ok()
+        self.known[(site >> 6) as usize % 64] & 1 << (site % 64) != 0
+            && self.sites.binary_search(&site).is_ok()
     }
 
     #[cold]
@@ -227,7 +228,13 @@ impl Kernel {
     /// The running thread is about to access `words` words of memory from `place` on: who goes on, or `None` if that can
     /// matter to nobody. `site` is the place in the program, the same in every process.
     #[inline]
-    pub(crate) fn access(&mut self, place: Place, words: usize, site: u64, write: bool) -> Option<u32> {
+    pub(crate) fn access(
+        &mut self,
+        place: Place,
+        words: usize,
+        site: u64,
+        write: bool,
+    ) -> Option<u32> {
         let me = self.sched.current;
         let mut point = self.memory.arrive(place, me, write);
         if words > 1 {
@@ -272,7 +279,10 @@ impl Kernel {
         let next = self.events.next_at();
         if next != u64::MAX && self.sched.alone() {
             let doublings = ((self.memory.repeated - WAITING) / 64).min(40);
-            self.now = self.now.saturating_add(1 << doublings).min(next.max(self.now));
+            self.now = self
+                .now
+                .saturating_add(1 << doublings)
+                .min(next.max(self.now));
         }
     }
 
@@ -305,8 +315,14 @@ mod tests {
         assert!(memory.arrive(written, 1, true));
         assert!(memory.arrive(written, 2, false));
         assert!(!memory.arrive(read, 1, false));
-        assert!(!memory.arrive(read.next(), 2, true), "the next word is its own");
-        assert!(memory.arrive(read.next(), 1, false), "what another one wrote");
+        assert!(
+            !memory.arrive(read.next(), 2, true),
+            "the next word is its own"
+        );
+        assert!(
+            memory.arrive(read.next(), 1, false),
+            "what another one wrote"
+        );
         memory.clear(Arc::default(), false);
         assert!(!memory.arrive(written, 2, true), "a new run knows nothing");
     }
@@ -329,7 +345,12 @@ mod tests {
     fn places_that_come_to_contended_words_are_told() {
         let mut memory = memory();
         memory.clear(Arc::default(), true);
-        for (site, place, thread, write) in [(9, 8, 1, true), (4, 8, 2, false), (5, 16, 1, true), (6, 16, 1, false)] {
+        for (site, place, thread, write) in [
+            (9, 8, 1, true),
+            (4, 8, 2, false),
+            (5, 16, 1, true),
+            (6, 16, 1, false),
+        ] {
             let place = Place::at(place);
             memory.arrive(place, thread, write);
             memory.visit(site, place);
@@ -352,6 +373,9 @@ mod tests {
         assert!((0..SPINNING).all(|_| !memory.spins(1, place, 7)));
         assert!(memory.spins(1, place, 7));
         assert!(!memory.spins(2, place, 7), "another thread");
-        assert!((0..SPINNING).all(|i| !memory.spins(1, place, 7 + u64::from(i % 2))), "two places in turn");
+        assert!(
+            (0..SPINNING).all(|i| !memory.spins(1, place, 7 + u64::from(i % 2))),
+            "two places in turn"
+        );
     }
 }

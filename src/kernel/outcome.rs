@@ -38,6 +38,9 @@ pub struct Config {
     pub backtrace_at: Option<u64>,
     /// Capture backtraces of blocked threads when the run does not end by itself.
     pub backtraces: bool,
+    /// Tasks keep tokio's own budget: polls end where they do by themselves. Default: a poll may end early, at an await on a
+    /// tokio resource, where the program's tokio asks.
+    pub whole_polls: bool,
     /// Places in the program that come to memory that threads contend for, ascending: scheduling points from the beginning.
     /// From [`Outcome::contended_sites`] of an earlier run.
     pub contended_sites: Arc<[u64]>,
@@ -64,6 +67,7 @@ impl Default for Config {
             stacks_from: 0,
             backtrace_at: None,
             backtraces: false,
+            whole_polls: false,
             contended_sites: Arc::default(),
             take_sites: false,
             progress: None,

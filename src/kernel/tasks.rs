@@ -12,6 +12,17 @@ pub(crate) struct Tasks {
     /// Polls so far that the kernel was told of.
     pub(crate) polls: u64,
     style: Option<Style>,
+    /// No poll ends early, whatever the style.
+    whole_polls: bool,
+}
+
+impl Tasks {
+    pub(crate) fn new(whole_polls: bool) -> Tasks {
+        Tasks {
+            whole_polls,
+            ..Tasks::default()
+        }
+    }
 }
 
 /// Drawn once for each run: a run in which everything is preempted all the time shows other bugs than one in which a
@@ -41,7 +52,7 @@ impl Kernel {
         }
         let drawn = self.oracle.below(Domain::Schedule, 16);
         let style = Style {
-            gap: GAPS[drawn as usize % GAPS.len()],
+            gap: GAPS[drawn as usize % GAPS.len()].filter(|_| !self.tasks.whole_polls),
             early_driver: drawn >= 8,
         };
         self.tasks.style = Some(style);

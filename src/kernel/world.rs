@@ -195,7 +195,7 @@ impl Kernel {
             steps: config.max_steps,
             livelock_after: config.livelock_after,
         };
-        self.tasks = Tasks::default();
+        self.tasks = Tasks::new(config.whole_polls);
         self.preemption = Preemption::default();
         self.identities.clear();
         self.memory

@@ -264,6 +264,7 @@ impl Child {
                 }),
                 false => Box::new(|_, bytes| black_box.write(bytes)),
             }),
+            whole_polls: settings.whole_polls,
             contended_sites: contended_sites(choices.profile()),
             take_sites: choices.takes_profile(),
             ..Config::default()

@@ -153,6 +153,8 @@ pub(crate) struct Resolved {
     pub(crate) flavor: Option<Flavor>,
     pub(crate) faults: Faults,
     pub(crate) os_threads: bool,
+    /// Runs switch between tasks only where polls end by themselves.
+    pub(crate) whole_polls: bool,
     pub(crate) digests: bool,
     /// The test is a whole program: its exit status is the verdict.
     pub(crate) program: bool,
@@ -225,6 +227,7 @@ impl Resolved {
             flavor: settings.flavor,
             faults: settings.faults.unwrap_or_default(),
             os_threads: env.os_threads,
+            whole_polls: super::command::points().is_some_and(|points| points.ends_with("=awaits")),
             digests: env.digests,
             program: false,
             failures: match &env.failures {

@@ -43,7 +43,9 @@ impl Points {
                 break;
             }
             let value = match text.strip_prefix(OPTION) {
-                Some("") => words.next().map(|value| value.to_string_lossy().into_owned()),
+                Some("") => words
+                    .next()
+                    .map(|value| value.to_string_lossy().into_owned()),
                 Some(attached) if attached.starts_with('=') => Some(attached[1..].to_owned()),
                 _ => {
                     rest.push(word.clone());
@@ -110,15 +112,25 @@ impl Instrumented {
         let inner = std::env::var_os(WRAPPER).filter(|inner| !inner.is_empty());
         let compiler = compiler_version()?;
         let mut hasher = DefaultHasher::new();
-        (wrapper::FLAGS, wrapper::OPTIMIZED, FALLBACK, env!("CARGO_PKG_VERSION"), &compiler, &inner).hash(&mut hasher);
+        (
+            wrapper::FLAGS,
+            wrapper::OPTIMIZED,
+            FALLBACK,
+            env!("CARGO_PKG_VERSION"),
+            &compiler,
+            &inner,
+        )
+            .hash(&mut hasher);
         // Cargo tells builds apart by the path of the wrapper, so the path says what the wrapper does.
         let home = workspace.target.join("squall");
         let place = home.join(format!("points-{:016x}", hasher.finish()));
         if !place.join(FALLBACK_FILE).exists() {
-            make(&home, &place, &compiler).with_context(|| format!("cannot make {}", place.display()))?;
+            make(&home, &place, &compiler)
+                .with_context(|| format!("cannot make {}", place.display()))?;
         }
         let wrapper = place.join(wrapper::NAME);
-        link_to_this_program(&wrapper).with_context(|| format!("cannot make {}", wrapper.display()))?;
+        link_to_this_program(&wrapper)
+            .with_context(|| format!("cannot make {}", wrapper.display()))?;
         Ok(Instrumented {
             wrapper,
             fallback: place.join(FALLBACK_FILE),
@@ -134,7 +146,10 @@ impl Instrumented {
             None => command.env_remove(wrapper::INNER),
         };
         // Documentation tests link the instrumented crates, too, and rustdoc is not called through the wrapper.
-        let fallback = self.fallback.to_str().context("the target directory's path is not UTF-8")?;
+        let fallback = self
+            .fallback
+            .to_str()
+            .context("the target directory's path is not UTF-8")?;
         let flag = format!("-Clink-arg={fallback}");
         for (name, between) in RUSTDOC_FLAGS.into_iter().zip(["\x1f", " "]) {
             if let Some(given) = std::env::var_os(name) {
@@ -158,8 +173,12 @@ fn compiler() -> OsString {
 }
 
 fn compiler_version() -> Result<String> {
-    let output = Command::new(compiler()).arg("-vV").stderr(Stdio::inherit()).output();
-    let output = output.with_context(|| format!("cannot start {}", compiler().to_string_lossy()))?;
+    let output = Command::new(compiler())
+        .arg("-vV")
+        .stderr(Stdio::inherit())
+        .output();
+    let output =
+        output.with_context(|| format!("cannot start {}", compiler().to_string_lossy()))?;
     if !output.status.success() {
         bail!("`{} -vV` failed", compiler().to_string_lossy());
     }
@@ -178,13 +197,22 @@ fn make(home: &Path, place: &Path, compiler: &str) -> Result<()> {
     let source = partial.join("fallback.rs");
     fs::write(&source, FALLBACK)?;
     let built = Command::new(self::compiler())
-        .args(["--edition=2021", "--crate-type=rlib", "--crate-name=squall_fallback", "-Cpanic=abort", "-Copt-level=3"])
+        .args([
+            "--edition=2021",
+            "--crate-type=rlib",
+            "--crate-name=squall_fallback",
+            "-Cpanic=abort",
+            "-Copt-level=3",
+        ])
         .args(["-Ccodegen-units=1", "-o"])
         .arg(partial.join(FALLBACK_FILE))
         .arg(&source)
         .output()?;
     if !built.status.success() {
-        bail!("the library for programs without squall does not compile: {}", String::from_utf8_lossy(&built.stderr));
+        bail!(
+            "the library for programs without squall does not compile: {}",
+            String::from_utf8_lossy(&built.stderr)
+        );
     }
     if fs::rename(&partial, place).is_err() {
         // Another process was quicker, and its directory is as good.
@@ -225,16 +253,33 @@ fn try_passes(directory: &Path) -> Result<()> {
     let (source, object) = (directory.join("probe.rs"), directory.join("probe.o"));
     fs::write(&source, PROBE)?;
     let mut command = Command::new(compiler());
-    command.args(["--edition=2021", "--emit=obj", "-Copt-level=1", "-Ccodegen-units=1", "-o"]);
-    let output = command.arg(&object).args(wrapper::FLAGS).arg(&source).output()?;
+    command.args([
+        "--edition=2021",
+        "--emit=obj",
+        "-Copt-level=1",
+        "-Ccodegen-units=1",
+        "-o",
+    ]);
+    let output = command
+        .arg(&object)
+        .args(wrapper::FLAGS)
+        .arg(&source)
+        .output()?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
-        let first = said.lines().find(|line| !line.is_empty()).unwrap_or("no reason given").to_owned();
+        let first = said
+            .lines()
+            .find(|line| !line.is_empty())
+            .unwrap_or("no reason given")
+            .to_owned();
         bail!("its LLVM does not take the passes ({first})");
     }
     let bytes = fs::read(&object)?;
     for call in CALLS {
-        if !bytes.windows(call.len()).any(|window| window == call.as_bytes()) {
+        if !bytes
+            .windows(call.len())
+            .any(|window| window == call.as_bytes())
+        {
             bail!("its LLVM takes the passes, but the code does not call {call}");
         }
     }
@@ -245,13 +290,16 @@ fn try_passes(directory: &Path) -> Result<()> {
 pub fn check() -> (String, Result<()>) {
     let name = match compiler_version() {
         Ok(version) => {
-            let llvm = version.lines().find_map(|line| line.strip_prefix("LLVM version: "));
+            let llvm = version
+                .lines()
+                .find_map(|line| line.strip_prefix("LLVM version: "));
             let first = version.lines().next().unwrap_or("rustc").to_owned();
             llvm.map_or(first.clone(), |llvm| format!("{first}, LLVM {llvm}"))
         }
         Err(error) => return ("rustc".to_owned(), Err(error)),
     };
-    let directory = std::env::temp_dir().join(format!("cargo-squall-points-{}", std::process::id()));
+    let directory =
+        std::env::temp_dir().join(format!("cargo-squall-points-{}", std::process::id()));
     let tried = fs::create_dir_all(&directory)
         .context("cannot use the directory for temporary files")
         .and_then(|()| try_passes(&directory));
@@ -274,7 +322,8 @@ mod tests {
 
     #[test]
     fn the_option_is_taken_out() {
-        let (points, rest) = take(&["--release", "--points", "memory", "name", "--", "--points"]).unwrap();
+        let (points, rest) =
+            take(&["--release", "--points", "memory", "name", "--", "--points"]).unwrap();
         assert_eq!(points, Points::Memory);
         assert_eq!(rest, ["--release", "name", "--", "--points"]);
         assert_eq!(take(&["--points=awaits"]).unwrap().0, Points::Awaits);

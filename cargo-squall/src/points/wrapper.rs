@@ -25,7 +25,11 @@ pub const FLAGS: &[&str] = &[
 
 /// Without optimization the compiler uses what other crates have already made of generic functions, those of std's atomics
 /// among them, and other crates are not instrumented. It also leaves every local variable in memory.
-pub const OPTIMIZED: [&str; 3] = ["-Copt-level=2", "-Cdebug-assertions=on", "-Coverflow-checks=on"];
+pub const OPTIMIZED: [&str; 3] = [
+    "-Copt-level=2",
+    "-Cdebug-assertions=on",
+    "-Coverflow-checks=on",
+];
 
 /// Packages that are squall's own: the harness must not be instrumented with what it harnesses.
 const OURS: [&str; 3] = ["squall", "squall-macros", "cargo-squall"];
@@ -55,7 +59,11 @@ impl Additions {
                 Some((option, value)) => (option.to_owned(), Some(value.to_owned())),
                 None => (word.into_owned(), None),
             };
-            let mut value = || value.clone().or_else(|| words.next().map(|word| word.into_owned()));
+            let mut value = || {
+                value
+                    .clone()
+                    .or_else(|| words.next().map(|word| word.into_owned()))
+            };
             match &*option {
                 "--crate-name" => name = value().unwrap_or_default(),
                 "--crate-type" => types = value().unwrap_or_default(),
@@ -86,7 +94,9 @@ impl Additions {
                 let name = flag["-C".len()..].split('=').next().unwrap_or_default();
                 checks.iter().any(|check| check.starts_with(name))
             };
-            additions.optimize.extend(rest.into_iter().filter(|flag| level == "0" && !said(flag)));
+            additions
+                .optimize
+                .extend(rest.into_iter().filter(|flag| level == "0" && !said(flag)));
         }
         additions.link = test || ["bin", "dylib", "cdylib", "proc-macro"].into_iter().any(is);
         additions
@@ -119,7 +129,10 @@ pub fn run(words: Vec<OsString>) -> ExitCode {
         command.arg(flag);
     }
     let error = command.exec();
-    eprintln!("squall: cannot start {}: {error}", compiler.to_string_lossy());
+    eprintln!(
+        "squall: cannot start {}: {error}",
+        compiler.to_string_lossy()
+    );
     ExitCode::from(crate::status::TROUBLE)
 }
 
@@ -129,7 +142,9 @@ mod tests {
 
     fn of(package: &str, line: &str) -> (bool, bool) {
         let words: Vec<OsString> = line.split(' ').map(OsString::from).collect();
-        let Additions { instrument, link, .. } = Additions::of(package, &words);
+        let Additions {
+            instrument, link, ..
+        } = Additions::of(package, &words);
         (instrument, link)
     }
 
@@ -140,20 +155,44 @@ mod tests {
             Additions::of("shop", &words).optimize
         };
         assert_eq!(of("--crate-name shop"), OPTIMIZED);
-        assert_eq!(of("--crate-name shop -C overflow-checks=off"), OPTIMIZED[..2]);
+        assert_eq!(
+            of("--crate-name shop -C overflow-checks=off"),
+            OPTIMIZED[..2]
+        );
         assert_eq!(of("--crate-name shop -C opt-level=1"), OPTIMIZED[..1]);
         assert_eq!(of("--crate-name shop -C opt-level=3"), [""; 0]);
     }
 
     #[test]
     fn crates_are_instrumented_and_programs_linked() {
-        assert_eq!(of("shop", "--crate-name shop src/lib.rs --crate-type lib"), (true, false));
-        assert_eq!(of("shop", "--crate-name shop src/lib.rs --test"), (true, true));
-        assert_eq!(of("shop", "--crate-name shop --crate-type bin"), (true, true));
-        assert_eq!(of("shop", "--crate-name shop --crate-type=rlib,cdylib"), (true, true));
-        assert_eq!(of("shop", "--crate-name build_script_build --crate-type bin"), (false, true));
-        assert_eq!(of("derive", "--crate-name derive --crate-type proc-macro"), (false, true));
-        assert_eq!(of("squall", "--crate-name squall --crate-type lib"), (false, false));
+        assert_eq!(
+            of("shop", "--crate-name shop src/lib.rs --crate-type lib"),
+            (true, false)
+        );
+        assert_eq!(
+            of("shop", "--crate-name shop src/lib.rs --test"),
+            (true, true)
+        );
+        assert_eq!(
+            of("shop", "--crate-name shop --crate-type bin"),
+            (true, true)
+        );
+        assert_eq!(
+            of("shop", "--crate-name shop --crate-type=rlib,cdylib"),
+            (true, true)
+        );
+        assert_eq!(
+            of("shop", "--crate-name build_script_build --crate-type bin"),
+            (false, true)
+        );
+        assert_eq!(
+            of("derive", "--crate-name derive --crate-type proc-macro"),
+            (false, true)
+        );
+        assert_eq!(
+            of("squall", "--crate-name squall --crate-type lib"),
+            (false, false)
+        );
         assert_eq!(of("", "-vV"), (false, false));
     }
 }

@@ -10,11 +10,29 @@ fn memory(arguments: &[&str], variables: &[(&str, &str)]) -> Ran {
 
 /// What the marks of a test say, and in how many of so many seeds.
 fn found(points: &str, test: &str, seeds: u32) -> BTreeMap<String, usize> {
-    let marks = scratch(test);
+    found_in("memory", "threads", points, test, seeds)
+}
+
+fn found_in(
+    fixture: &str,
+    target: &str,
+    points: &str,
+    test: &str,
+    seeds: u32,
+) -> BTreeMap<String, usize> {
+    let marks = scratch(&format!("{test}-{points}"));
     let (seeds, path) = (seeds.to_string(), marks.to_str().unwrap());
-    let variables = [("FOUND", path), ("SQUALL_SEEDS", &seeds), ("SQUALL_AUDIT", "0")];
-    let arguments = ["test", "--locked", "--points", points, "--test", "threads", test, "--", "--exact"];
-    memory(&arguments, &variables).ended(0).says(&["1 passed"]);
+    let variables = [
+        ("FOUND", path),
+        ("SQUALL_SEEDS", &seeds),
+        ("SQUALL_AUDIT", "0"),
+    ];
+    let arguments = [
+        "test", "--locked", "--points", points, "--test", target, test, "--", "--exact",
+    ];
+    squall_at(fixture, &arguments, &variables)
+        .ended(0)
+        .says(&["1 passed"]);
     let text = std::fs::read_to_string(&marks).unwrap_or_default();
     let _ = std::fs::remove_file(&marks);
     let mut found = BTreeMap::new();
@@ -27,16 +45,27 @@ fn found(points: &str, test: &str, seeds: u32) -> BTreeMap<String, usize> {
 #[test]
 fn all_outcomes_of_torn_increments_are_met() {
     let polls = found("polls", "torn_increments", 1_000);
-    assert_eq!(Vec::from_iter(polls.keys()), ["9"], "threads that make no call are not preempted");
+    assert_eq!(
+        Vec::from_iter(polls.keys()),
+        ["9"],
+        "threads that make no call are not preempted"
+    );
     let outcomes = found("memory", "torn_increments", 10_000);
     for outcome in 3..=9 {
-        assert!(outcomes.contains_key(&outcome.to_string()), "{outcome} in {outcomes:?}");
+        assert!(
+            outcomes.contains_key(&outcome.to_string()),
+            "{outcome} in {outcomes:?}"
+        );
     }
 }
 
 #[test]
 fn bugs_between_accesses_are_found_and_only_there() {
-    for (test, least) in [("opposite_locks", 20), ("raised_early", 20), ("torn_transfer", 50)] {
+    for (test, least) in [
+        ("opposite_locks", 20),
+        ("raised_early", 20),
+        ("torn_transfer", 50),
+    ] {
         assert_eq!(found("polls", test, 1_000).len(), 0, "{test}");
         let seeds: usize = found("memory", test, 1_000).values().sum();
         assert!(seeds >= least, "{test} in {seeds} of 1000 seeds");
@@ -55,11 +84,26 @@ fn repaired_programs_hold_at_every_point() {
 #[test]
 fn digests_do_not_depend_on_the_process() {
     let digests = |more: &[(&str, &str)]| {
-        let mut env = vec![("SQUALL_DIGEST", "1"), ("SQUALL_SEEDS", "40"), ("SQUALL_AUDIT", "0")];
+        let mut env = vec![
+            ("SQUALL_DIGEST", "1"),
+            ("SQUALL_SEEDS", "40"),
+            ("SQUALL_AUDIT", "0"),
+        ];
         env.extend(more);
-        let arguments = ["test", "--locked", "--points=memory", "--test", "threads", "--", "--nocapture"];
+        let arguments = [
+            "test",
+            "--locked",
+            "--points=memory",
+            "--test",
+            "threads",
+            "--",
+            "--nocapture",
+        ];
         let ran = memory(&arguments, &env).ended(0);
-        let told = ran.text.lines().filter_map(|line| Some(line.split_once("squall: ")?.1.to_owned()));
+        let told = ran
+            .text
+            .lines()
+            .filter_map(|line| Some(line.split_once("squall: ")?.1.to_owned()));
         let mut lines: Vec<String> = told.filter(|line| line.contains(" digest ")).collect();
         lines.sort();
         lines
@@ -72,11 +116,34 @@ fn digests_do_not_depend_on_the_process() {
 }
 
 #[test]
+fn awaits_are_fewer_points_than_polls() {
+    // Opposite locks that are free need a poll that ends at an await which need not wait.
+    assert_eq!(
+        found_in("orders", "tasks", "awaits", "opposite_locks", 1_000).len(),
+        0
+    );
+    assert_eq!(
+        found_in("orders", "tasks", "polls", "opposite_locks", 1_000).len(),
+        1
+    );
+    assert_eq!(
+        found_in("orders", "tasks", "awaits", "births_and_deaths", 1_000).len(),
+        1
+    );
+}
+
+#[test]
 fn nonsense_is_not_accepted() {
     for (arguments, says) in [
-        (&["test", "--points", "atoms"][..], "--points takes awaits, polls or memory, not `atoms`"),
+        (
+            &["test", "--points", "atoms"][..],
+            "--points takes awaits, polls or memory, not `atoms`",
+        ),
         (&["test", "--points"], "--points needs a value"),
-        (&["test", "--existing", "--points=memory"], "do not go together"),
+        (
+            &["test", "--existing", "--points=memory"],
+            "do not go together",
+        ),
     ] {
         memory(arguments, &[]).ended(2).says(&[says]);
     }

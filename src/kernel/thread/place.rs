@@ -47,7 +47,12 @@ pub(crate) fn place_even_if_own(address: usize) -> Place {
 fn on_foreign_stack(address: usize) -> Place {
     let m = machine();
     for i in 0..m.slots.len() {
-        let Slot { stack, thread, foreign, .. } = m.slot(i);
+        let Slot {
+            stack,
+            thread,
+            foreign,
+            ..
+        } = m.slot(i);
         let offset = address.wrapping_sub(stack.0);
         if offset < stack.1 {
             let word = offset & !7;
