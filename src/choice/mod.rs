@@ -246,11 +246,6 @@ impl Choices {
         self.strategy
     }
 
-    /// How many decisions the run has asked for so far; counted only with a tape or a replay.
-    pub fn decisions(&self) -> u64 {
-        self.decisions
-    }
-
     /// The strategy of this run, which has seen its start, and the stream that it draws from.
     #[inline]
     fn strategist(&mut self) -> (&mut dyn explore::Strategy, &mut Stream) {
@@ -375,6 +370,11 @@ impl Oracle for Choices {
             index = self.number_watched(Domain::Schedule, Question::Task, n, drawn) as u32;
         }
         index
+    }
+
+    /// Counted only with a tape or a replay.
+    fn decisions(&self) -> u64 {
+        self.decisions
     }
 
     fn alone(&mut self, entity: u32, touch: Touch) {

@@ -109,6 +109,10 @@ pub trait Oracle: Any + Send {
     fn alone(&mut self, entity: u32, touch: Touch) {
         let _ = (entity, touch);
     }
+    /// How many questions of this run it has answered, if it counts them.
+    fn decisions(&self) -> u64 {
+        0
+    }
     /// A number in `0..n`, uniform unless a strategy or a log says otherwise; `n` is at least 1. Questions are put so that 0
     /// is the plainest answer: the least delay, nothing cut short, no fault. Shrinking makes numbers smaller.
     fn below(&mut self, domain: Domain, n: u64) -> u64;

@@ -25,6 +25,8 @@ pub struct Event {
     pub what: What,
     /// Where: an index into [`Record::stacks`], if it was taken down.
     pub stack: Option<u32>,
+    /// How many decisions the oracle had taken by then, this event's own among them; 0 if it does not count.
+    pub decisions: u64,
     /// The digest after this event.
     pub digest: u64,
 }

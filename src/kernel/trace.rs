@@ -168,6 +168,7 @@ impl Kernel {
             .get(thread as usize)
             .map_or(0, |t| t.host);
         let (at, steps, digest) = (self.now, self.steps, self.trace.digest);
+        let decisions = self.oracle.decisions();
         let Some(recording) = &mut self.trace.recording else {
             return;
         };
@@ -184,6 +185,7 @@ impl Kernel {
             task,
             what,
             stack,
+            decisions,
             digest,
         });
     }

@@ -10,7 +10,8 @@ use super::units::show_nanoseconds;
 use super::verdict::Verdict;
 use crate::choice::explain::{SUFFIXES, clean_runs, findability, inevitable};
 use crate::choice::{Decision, Header, Log, Offer};
-use crate::kernel::{Domain, Event, What};
+use crate::kernel::{Domain, What};
+use crate::report::Recorded;
 
 /// The most seeds that are run to see how often the failure shows.
 const SEEDS: u64 = 2_000;
@@ -64,7 +65,8 @@ impl Coordinator<'_> {
             None => "inevitable from: not found within the time".to_owned(),
             Some(0) => "inevitable from the start: whatever is decided, it fails more often than not".to_owned(),
             Some(at) => {
-                let place = place(decisions, at, report.trace.as_ref().map(|trace| &trace.events[..]));
+                let decision = decisions.get(at as usize - 1);
+                let place = place(at, decision, report.trace.as_ref());
                 format!("inevitable from decision {at} of {total}{place}")
             }
         })
@@ -128,41 +130,28 @@ pub(super) fn often(failed: u64, runs: u64) -> String {
     )
 }
 
-/// The event of the last switch that these decisions brought about. A pick of the thread that runs already is no switch, and
-/// has no event.
-fn last_switch<'e>(before: &[(Domain, Decision)], trace: &'e [Event]) -> Option<&'e Event> {
-    let mut switches = trace.iter().filter_map(|event| match event.what {
-        What::Switch { to, .. } => Some((to, event)),
-        _ => None,
-    });
-    let mut running = 0;
-    let mut last = None;
-    for (_, decision) in before {
-        let Decision::Pick { thread, .. } = *decision else {
-            continue;
+/// When the decision was taken, by whom, and what it was or led to.
+fn place(at: u64, decision: Option<&(Domain, Decision)>, trace: Option<&Recorded>) -> String {
+    // Some decisions have an event of their own; the effects of all others show in one that comes soon after.
+    let found = trace.and_then(|all| Some((all, all.events.iter().find(|event| event.decisions >= at)?)));
+    if let Some((all, event)) = found {
+        let name = |thread: u32| match all.threads.get(thread as usize) {
+            Some(facts) if !facts.name.is_empty() => format!("thread {thread} ({})", facts.name),
+            _ => format!("thread {thread}"),
         };
-        if thread != running {
-            running = thread;
-            last = switches.by_ref().find(|(to, _)| *to == thread).or(last);
-        }
+        let what = match (&event.what, decision) {
+            (What::Switch { to, .. }, _) => format!("{} goes on", name(*to)),
+            (_, Some((_, Decision::Pick { of, .. }))) => format!("it goes on, of {of} that could"),
+            (what, _) => what.to_string(),
+        };
+        let site = all.site(event).map_or(String::new(), |site| format!(" at {}", site.place.short()));
+        let (time, thread) = (show_nanoseconds(event.at), name(event.thread));
+        return format!(", at {time} on {thread}{site}: {what}");
     }
-    last.map(|(_, event)| event)
-}
-
-/// When the decision was taken, and what it was.
-fn place(decisions: &[(Domain, Decision)], at: u64, trace: Option<&[Event]>) -> String {
-    let before = &decisions[..at as usize];
-    let Some((domain, decision)) = before.last() else {
-        return String::new();
-    };
-    let event = last_switch(before, trace.unwrap_or_default());
-    let when = event.map_or(String::new(), |event| {
-        format!(", after {} on thread {}", show_nanoseconds(event.at), event.thread)
-    });
-    match (decision, event) {
-        (Decision::Pick { .. }, Some(event)) => format!("{when}: {}", event.what),
-        (Decision::Pick { of, thread, .. }, None) => format!(": {thread} goes on, of {of} that could"),
-        (Decision::Below { n, value }, _) => format!("{when}: {value} of {n} ({domain:?})"),
-        (Decision::Fill { len }, _) => format!("{when}: {len} bytes ({domain:?})"),
+    match decision {
+        Some((_, Decision::Pick { of, thread, .. })) => format!(": {thread} goes on, of {of} that could"),
+        Some((domain, Decision::Below { n, value })) => format!(": {value} of {n} ({domain:?})"),
+        Some((domain, Decision::Fill { len })) => format!(": {len} bytes ({domain:?})"),
+        None => String::new(),
     }
 }

@@ -187,3 +187,49 @@ async fn out_of_order() {
         last = Some(job);
     }
 }
+
+/// Threads that have nothing to do with anything.
+fn noise() {
+    let threads: Vec<_> = (0..3)
+        .map(|_| std::thread::spawn(|| (0..10).for_each(|_| std::thread::yield_now())))
+        .collect();
+    for thread in threads {
+        thread.join().unwrap();
+    }
+}
+
+/// Which of eight threads is the first.
+fn race() -> u32 {
+    let first = Arc::new(AtomicU32::new(0));
+    let threads: Vec<_> = (1..=8)
+        .map(|me| {
+            let first = first.clone();
+            std::thread::spawn(move || {
+                std::thread::yield_now();
+                let _ = first.compare_exchange(0, me, Relaxed, Relaxed);
+            })
+        })
+        .collect();
+    for thread in threads {
+        thread.join().unwrap();
+    }
+    first.load(Relaxed)
+}
+
+/// The run is lost with its first few decisions.
+#[squall::test]
+#[ignore]
+fn decided_early() {
+    let first = race();
+    noise();
+    assert_ne!(first, 8, "the last one was the first");
+}
+
+/// The run is lost with its last few decisions.
+#[squall::test]
+#[ignore]
+fn decided_late() {
+    noise();
+    let first = race();
+    assert_ne!(first, 8, "the last one was the first");
+}

@@ -11,6 +11,7 @@ mod bugs;
 #[path = "../runner/drive.rs"]
 #[allow(dead_code)]
 mod drive;
+mod explain;
 #[path = "../runner/fixtures.rs"]
 #[allow(dead_code)]
 mod fixtures;
