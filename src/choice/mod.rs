@@ -354,11 +354,33 @@ impl Oracle for Choices {
         }
     }
 
-    fn pick_task(&mut self, tasks: u32) -> u32 {
+    fn sees_tasks(&self) -> bool {
+        let sees = match self.begun {
+            true => self.portfolio.get(self.strategy).sees_tasks(),
+            // It still knows of the last run.
+            false => self.strategy.sees_tasks(),
+        };
+        self.profiler.is_some() || sees && !self.guided()
+    }
+
+    fn pick_task(&mut self, tasks: u32, who: Option<Pick<'_>>) -> u32 {
         let mut index = 0;
         if !self.guided() {
             let (strategy, stream) = self.strategist();
-            index = strategy.pick_task(tasks, stream);
+            index = match who {
+                Some(who) if strategy.sees_tasks() => {
+                    let shown = who.runnable.len() as u32;
+                    let index = strategy.pick(who, stream) as u32;
+                    // The middle of a long queue is not shown.
+                    let left_out = tasks.saturating_sub(shown);
+                    if index < shown / 2 {
+                        index
+                    } else {
+                        index + left_out
+                    }
+                }
+                _ => strategy.pick_task(tasks, stream),
+            };
             assert!(
                 index < tasks,
                 "squall bug: strategy {} picked task {index} of {tasks}",
@@ -368,6 +390,15 @@ impl Oracle for Choices {
         if !self.plain {
             let (n, drawn) = (u64::from(tasks), u64::from(index));
             index = self.number_watched(Domain::Schedule, Question::Task, n, drawn) as u32;
+        }
+        if let (Some(who), Some(profiler)) = (who, &mut self.profiler) {
+            let shown = who.runnable.len() as u32;
+            let at = match index < shown / 2 {
+                true => index,
+                // A log may have taken one that is not shown.
+                false => (shown / 2).max(index.saturating_sub(tasks - shown)),
+            };
+            profiler.picked(who, at as usize);
         }
         index
     }

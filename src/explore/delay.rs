@@ -26,6 +26,10 @@ impl Strategy for Delay {
         self.last = 0;
     }
 
+    fn sees_tasks(&self) -> bool {
+        self.points.count < FAIR_AFTER
+    }
+
     fn pick(&mut self, pick: Pick<'_>, stream: &mut Stream) -> usize {
         if self.points.count >= FAIR_AFTER {
             return stream.below(pick.runnable.len() as u64) as usize;

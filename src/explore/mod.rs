@@ -47,6 +47,11 @@ pub trait Strategy: Send {
     fn begin(&mut self, profile: &Profile, stream: &mut Stream);
     /// The index into `pick.runnable` of the entity that goes on.
     fn pick(&mut self, pick: Pick<'_>, stream: &mut Stream) -> usize;
+    /// Whether tasks are picked as threads are, by [`Strategy::pick`], rather than by [`Strategy::pick_task`]. To find out who
+    /// they are takes time. It may turn to false in the course of a run.
+    fn sees_tasks(&self) -> bool {
+        false
+    }
     /// Which of `tasks` ready tasks of one runtime is polled next, in `0..tasks`; 0 has waited longest, the last was made
     /// ready most recently, and `tasks` is at least 2. Uniform unless a strategy knows better.
     fn pick_task(&mut self, tasks: u32, stream: &mut Stream) -> u32 {
@@ -119,6 +124,14 @@ names! {
 }
 
 impl Name {
+    /// Whether the strategy looks at who the tasks of a runtime are, at the beginning of a run at least.
+    pub const fn sees_tasks(self) -> bool {
+        matches!(
+            self,
+            Name::Pct | Name::Pct3 | Name::Pos | Name::Surw | Name::Delay | Name::Starvation
+        )
+    }
+
     /// Whether the strategy makes use of a [`Profile`].
     pub const fn profiled(self) -> bool {
         matches!(self, Name::Pct | Name::Pct3 | Name::Surw | Name::Delay)
@@ -285,6 +298,11 @@ impl Portfolio {
         self.selection.of(seed)
     }
 
+    /// The strategy with a name, to look at.
+    pub fn get(&self, name: Name) -> &dyn Strategy {
+        &*self.built[name as usize]
+    }
+
     /// The strategy with a name.
     pub fn strategy(&mut self, name: Name) -> &mut dyn Strategy {
         &mut *self.built[name as usize]
@@ -376,6 +394,18 @@ mod tests {
             }
             let each = since.elapsed().as_nanos() as f64 / PICKS as f64;
             println!("{name:<12} {each:5.1} ns ({})", sum % 10);
+        }
+    }
+
+    #[test]
+    fn a_strategy_that_looks_at_tasks_says_so_by_its_name() {
+        use crate::choice::Streams;
+        use crate::kernel::Domain;
+        for name in Name::ALL {
+            let mut strategy = name.build();
+            let mut streams = Streams::new(1);
+            strategy.begin(&Profile::default(), streams.of(Domain::Schedule));
+            assert_eq!(strategy.sees_tasks(), name.sees_tasks(), "{name}");
         }
     }
 

@@ -24,7 +24,20 @@ impl Strategy for Pos {
         self.priorities.clear();
     }
 
+    fn sees_tasks(&self) -> bool {
+        true
+    }
+
     fn pick(&mut self, pick: Pick<'_>, stream: &mut Stream) -> usize {
+        if pick.runnable.iter().all(|&e| touch(&pick, e).resource == 0) {
+            // They race with each other, so that each draws anew after whatever any of them does.
+            for &entity in pick.runnable {
+                if let Some(priority) = self.priorities.get_mut(entity as usize) {
+                    *priority = NONE;
+                }
+            }
+            return stream.below(pick.runnable.len() as u64) as usize;
+        }
         if self.priorities.len() < pick.entities.len() {
             self.priorities.resize(pick.entities.len(), NONE);
         }

@@ -89,6 +89,10 @@ impl Strategy for Starvation {
         self.fates.clear();
     }
 
+    fn sees_tasks(&self) -> bool {
+        true
+    }
+
     fn pick(&mut self, pick: Pick<'_>, stream: &mut Stream) -> usize {
         self.fed.clear();
         for (i, &entity) in pick.runnable.iter().enumerate() {

@@ -121,6 +121,10 @@ impl Strategy for Surw {
         self.known = 0;
     }
 
+    fn sees_tasks(&self) -> bool {
+        true
+    }
+
     fn pick(&mut self, pick: Pick<'_>, stream: &mut Stream) -> usize {
         if self.known < pick.entities.len() {
             self.born(&pick, stream);

@@ -43,12 +43,6 @@ impl Link {
             task => Some(task),
         }
     }
-
-    /// Says which task is about to be polled, ahead of tokio.
-    #[inline]
-    pub(crate) fn about_to_poll(&self, task: u32) {
-        self.task.store(task, Relaxed);
-    }
 }
 
 /// A place in the program's source.

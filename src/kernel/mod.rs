@@ -64,7 +64,7 @@ mod elsewhere;
 pub use elsewhere::*;
 
 pub use errno::{Errno, Result};
-pub use oracle::{Domain, Entity, NOBODY, Oracle, Pick, Touch};
+pub use oracle::{Domain, Entity, NOBODY, Oracle, Pick, TASKS_SEEN, Touch};
 pub use outcome::{Config, End, HostInfo, Outcome, Refused, Sink, TaskReport, ThreadReport};
 pub use path::{Delay, LinkChange, MILLION};
 pub use record::Event;

@@ -86,6 +86,9 @@ pub struct Entity {
     pub touch: Touch,
 }
 
+/// The most tasks of a queue that a strategy looks at for one answer.
+pub const TASKS_SEEN: usize = 32;
+
 /// A scheduling question: at least two entities can go on.
 #[derive(Clone, Copy, Debug)]
 pub struct Pick<'a> {
@@ -116,9 +119,18 @@ pub trait Oracle: Any + Send {
     /// A number in `0..n`, uniform unless a strategy or a log says otherwise; `n` is at least 1. Questions are put so that 0
     /// is the plainest answer: the least delay, nothing cut short, no fault. Shrinking makes numbers smaller.
     fn below(&mut self, domain: Domain, n: u64) -> u64;
+    /// Whether [`Oracle::pick_task`] is of more use with the tasks' identities, which cost time to find. Once it says no in a
+    /// run it need not be asked again.
+    fn sees_tasks(&self) -> bool {
+        false
+    }
     /// Which of `tasks` tasks that are ready within one runtime is polled next, 0 being the one that has waited longest;
     /// `tasks` is at least 2. Asked only by a tokio that `cargo squall` instrumented.
-    fn pick_task(&mut self, tasks: u32) -> u32 {
+    ///
+    /// `who` says which tasks they are, in this order; [`Pick::current`] is the one polled last there, if it is ready again.
+    /// Of more than [`TASKS_SEEN`] tasks it leaves out the middle: the first half of it are those that have waited longest.
+    fn pick_task(&mut self, tasks: u32, who: Option<Pick<'_>>) -> u32 {
+        let _ = who;
         self.below(Domain::Schedule, u64::from(tasks)) as u32
     }
     /// How densely this run is preempted at its allocations, in `0..styles`: 0 is not at all. Asked once a run, if at all.

@@ -103,6 +103,10 @@ pub(crate) struct Thread {
     pub(crate) entity: u32,
     /// Where its tokio says which task it polls; `None` until an instrumented one has asked for it.
     pub(crate) link: Option<&'static Link>,
+    /// The task that it is about to poll, from the choice of it until it goes on; 0 for none.
+    pub(crate) next_task: u32,
+    /// The task that it polled last.
+    pub(crate) last_task: u32,
     pub(crate) state: State,
     pub(crate) resume: Resume,
     /// Counts the times it blocked; a deadline event that carries an older count is outdated.
@@ -167,10 +171,21 @@ impl Sched {
     #[inline]
     pub(crate) fn face(&self, thread: u32) -> u32 {
         let thread = &self.threads[thread as usize];
-        match thread.link.and_then(Link::task) {
-            // A task from elsewhere has no number of this run.
-            Some(task) if (task as usize) < self.entities.len() => task,
-            _ => thread.entity,
+        let Some(link) = thread.link else {
+            return thread.entity;
+        };
+        match thread.next_task {
+            0 => link.task().map_or(thread.entity, |task| self.known(task)),
+            next => next,
+        }
+    }
+
+    /// The number of a task, or that of the running thread if the task is from elsewhere and has no number in this run.
+    #[inline]
+    pub(crate) fn known(&self, task: u32) -> u32 {
+        match self.who.get(task as usize) {
+            Some(Who::Task(_)) => task,
+            _ => self.me().entity,
         }
     }
 
@@ -200,6 +215,12 @@ impl Sched {
         });
         self.who.push(who);
         id
+    }
+
+    /// Whether another thread than the running one can go on.
+    #[inline]
+    pub(super) fn others_can(&self) -> bool {
+        self.runnable.len() > 1
     }
 
     fn enter(&mut self, thread: u32) {
@@ -260,6 +281,8 @@ impl Kernel {
             name,
             entity,
             link: None,
+            next_task: 0,
+            last_task: 0,
             state: State::Runnable,
             resume: Resume::First,
             generation: 0,
@@ -448,7 +471,7 @@ impl Kernel {
     }
 
     #[inline]
-    fn choose(&mut self, yielded: bool) -> u32 {
+    pub(super) fn choose(&mut self, yielded: bool) -> u32 {
         let sched = &mut self.sched;
         if let [only] = sched.runnable[..] {
             return only;

@@ -4,7 +4,8 @@
 //! Every answer is a decision in which 0 means "as stock tokio does", so that a log gets simpler as its numbers get smaller.
 
 use super::record::What;
-use super::{Domain, Kernel};
+use super::sched::CARRIER;
+use super::{Domain, Kernel, Pick, TASKS_SEEN, Touch};
 
 /// How the tasks of this run are treated.
 #[derive(Default)]
@@ -14,14 +15,18 @@ pub(crate) struct Tasks {
     style: Option<Style>,
     /// No poll ends early, whatever the style.
     whole_polls: bool,
+    /// Somebody wants to know which tasks are ready.
+    seen: bool,
+    /// These; kept for its allocation.
+    ready: Vec<u32>,
 }
 
 impl Tasks {
-    pub(crate) fn new(whole_polls: bool) -> Tasks {
-        Tasks {
-            whole_polls,
-            ..Tasks::default()
-        }
+    pub(crate) fn reset(&mut self, whole_polls: bool, seen: bool) {
+        self.polls = 0;
+        self.style = None;
+        self.whole_polls = whole_polls;
+        self.seen = seen;
     }
 }
 
@@ -59,21 +64,104 @@ impl Kernel {
         style
     }
 
-    /// A runtime is about to poll one of `tasks` tasks. Which one, and which thread goes on first.
+    /// A runtime on the running thread is about to poll one of `tasks` tasks; `tag` tells the number of each. Which one is
+    /// it, and which thread goes on first?
     #[inline]
-    pub(crate) fn poll_one_of(&mut self, tasks: u32) -> (u32, u32) {
+    pub(crate) fn poll_one_of(&mut self, tasks: u32, tag: impl Fn(u32) -> u32) -> (u32, u32) {
         self.begin_poll();
+        if self.tasks.seen {
+            return self.poll_one_seen(tasks, tag);
+        }
         let mut index = 0;
         if tasks > 1 {
-            index = self.oracle.pick_task(tasks);
-            let facts = u64::from(index) | u64::from(tasks) << 24;
-            self.trace.fold(facts ^ self.now.rotate_left(20));
-            if self.trace.recording() {
-                self.tell(What::TaskPicked { index, of: tasks }, false);
-            }
+            index = self.oracle.pick_task(tasks, None);
+            self.task_picked(index, tasks);
         }
         self.sched.point = true;
         (index, self.reschedule())
+    }
+
+    /// The same where somebody wants to know which tasks they are.
+    fn poll_one_seen(&mut self, tasks: u32, tag: impl Fn(u32) -> u32) -> (u32, u32) {
+        let mut ready = std::mem::take(&mut self.tasks.ready);
+        ready.clear();
+        let seen = tasks.min(TASKS_SEEN as u32);
+        let (oldest, newest) = (0..seen / 2, tasks - (seen - seen / 2)..tasks);
+        ready.extend(oldest.chain(newest).map(|at| self.sched.known(tag(at))));
+        let mut index = 0;
+        let mut chosen = ready[0];
+        if tasks > 1 {
+            let last = self.sched.me().last_task;
+            let who = Pick {
+                runnable: &ready,
+                current: ready.iter().position(|task| *task == last),
+                yielded: false,
+                entities: &self.sched.entities,
+                now: self.now,
+            };
+            index = self.oracle.pick_task(tasks, Some(who));
+            self.task_picked(index, tasks);
+            chosen = self.sched.known(tag(index));
+            self.tasks.seen = self.oracle.sees_tasks() || self.trace.recording();
+            // That it goes on before the tasks of its runtime is decided; that it does before other threads is not.
+            self.sched.entities[chosen as usize].touch = Touch::UNKNOWN;
+        }
+        self.tasks.ready = ready;
+        let me = self.sched.me_mut();
+        me.last_task = chosen;
+        me.next_task = chosen;
+        (index, self.before_poll(tasks == 1))
+    }
+
+    fn task_picked(&mut self, index: u32, tasks: u32) {
+        let facts = u64::from(index) | u64::from(tasks) << 24;
+        self.trace.fold(facts ^ self.now.rotate_left(20));
+        if self.trace.recording() {
+            self.tell(What::TaskPicked { index, of: tasks }, false);
+        }
+    }
+
+    /// A worker of a multi_thread runtime is about to poll `task`: which thread goes on first?
+    #[inline]
+    pub(crate) fn poll_on_worker(&mut self, task: u32) -> u32 {
+        self.begin_poll();
+        if !self.tasks.seen {
+            self.sched.point = true;
+            return self.reschedule();
+        }
+        self.sched.me_mut().next_task = self.sched.known(task);
+        self.before_poll(true)
+    }
+
+    /// A scheduling point before the running thread polls the task that it stands for: who goes on. `counts` says that the
+    /// choice of the task was none.
+    fn before_poll(&mut self, counts: bool) -> u32 {
+        self.sched.point = false;
+        let me = self.sched.current;
+        let next = match self.sched.others_can() {
+            _ if self.end.is_some() => CARRIER,
+            true => self.choose(false),
+            false => me,
+        };
+        if next == me {
+            if counts && !self.sched.others_can() {
+                let face = self.sched.face(me);
+                let touch = self.sched.entities[face as usize].touch;
+                self.oracle.alone(face, touch);
+            }
+            self.polls_now();
+        }
+        next
+    }
+
+    /// The task that the running thread was about to poll is polled now.
+    #[inline]
+    pub(crate) fn polls_now(&mut self) {
+        let me = self.sched.me_mut();
+        match std::mem::take(&mut me.next_task) {
+            0 => {}
+            task => self.sched.entities[task as usize].touch = Touch::UNKNOWN,
+        }
     }
 
     /// The budget of the poll that begins, and how many further polls on this thread have tokio's own without asking.

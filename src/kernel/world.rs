@@ -195,7 +195,8 @@ impl Kernel {
             steps: config.max_steps,
             livelock_after: config.livelock_after,
         };
-        self.tasks = Tasks::new(config.whole_polls);
+        let seen = self.oracle.sees_tasks() || self.trace.recording();
+        self.tasks.reset(config.whole_polls, seen);
         self.preemption = Preemption::default();
         self.identities.clear();
         self.memory

@@ -86,8 +86,23 @@ fn hello(version: usize) -> c_long {
 
 /// A task is about to be polled: which of `tasks` in `queue`?
 unsafe extern "C" fn pick(tasks: u32, queue: *const c_void, tag: Tag) -> u32 {
-    let _ = (queue, tag);
-    poll_one_of(tasks)
+    if !simulated() {
+        return 0;
+    }
+    let me = thread::me();
+    // SAFETY: the queue is the caller's and has so many tasks, and `tag` only looks.
+    let tag = |at: u32| unsafe { tag(queue, at.min(tasks - 1)) };
+    let (index, next) = thread::with_kernel(|k| k.poll_one_of(tasks, tag));
+    if next != me {
+        switch_before_poll(me, next);
+    }
+    index
+}
+
+/// Lets `next` go on before the calling thread polls its task.
+fn switch_before_poll(me: u32, next: u32) {
+    thread::switch(me, next);
+    thread::with_kernel(|k| k.polls_now());
 }
 
 /// A worker of a multi_thread runtime is about to poll `task`: another thread may go on first.
@@ -96,14 +111,9 @@ extern "C" fn point(task: u32) {
         return;
     }
     let me = thread::me();
-    thread::with_kernel(|k| {
-        if let Some(link) = k.sched.me().link {
-            link.about_to_poll(task);
-        }
-    });
-    let (_, next) = thread::with_kernel(|k| k.poll_one_of(1));
+    let next = thread::with_kernel(|k| k.poll_on_worker(task));
     if next != me {
-        thread::switch(me, next);
+        switch_before_poll(me, next);
     }
 }
 
@@ -180,17 +190,4 @@ extern "C" fn died(task: u32) {
     if simulated() {
         thread::with_kernel(|k| k.task_died(task));
     }
-}
-
-#[inline]
-fn poll_one_of(tasks: u32) -> u32 {
-    if !simulated() {
-        return 0;
-    }
-    let me = thread::me();
-    let (index, next) = thread::with_kernel(|k| k.poll_one_of(tasks));
-    if next != me {
-        thread::switch(me, next);
-    }
-    index
 }
