@@ -63,4 +63,4 @@ pub use run::private as __private;
 pub use run::{
     Builder, Error, Failure, Flavor, Isolation, Result, Returned, Settings, Summary, test,
 };
-pub use sim::{Host, HostOutcome, Hosts, Latency, Link, Partition, Shape, Sim};
+pub use sim::{Host, HostOutcome, HostState, Hosts, Latency, Link, Partition, Shape, Sim, Storage};

@@ -1,6 +1,6 @@
 //! The kernel's functions where there is no kernel: nothing is ever simulated, and `run` says so before it comes to these.
 
-use super::{Domain, HostInfo, LinkChange, Touch};
+use super::{Domain, HostChange, HostInfo, HostState, LinkChange, Touch};
 
 /// Always false.
 pub fn in_simulation() -> bool {
@@ -60,12 +60,6 @@ pub fn add_host(_: &str) -> Option<HostInfo> {
 
 /// # Panics
 /// Always.
-pub fn spawn_on(_: u16, _: &str, _: Box<dyn FnOnce() + Send>) {
-    panic!("a thread can be started on a host only inside a simulation")
-}
-
-/// # Panics
-/// Always.
 pub fn fail_host(_: String) -> ! {
     panic!("a host can fail only inside a simulation")
 }
@@ -83,4 +77,58 @@ pub fn tell_panic(_: &str, _: &str) {}
 /// Always.
 pub fn claim_host(_: &str) -> Option<HostInfo> {
     panic!("programs can be started on hosts only inside a simulation")
+}
+
+/// # Panics
+/// Always.
+pub fn start_program(_: u16, _: Option<Box<dyn Fn() + Send>>) {
+    panic!("hosts exist only inside a simulation")
+}
+
+/// # Panics
+/// Always.
+pub fn host_state(_: u16) -> HostState {
+    panic!("hosts exist only inside a simulation")
+}
+
+/// # Panics
+/// Always.
+pub fn change_host(_: u16, _: HostChange) {
+    panic!("hosts exist only inside a simulation")
+}
+
+/// # Panics
+/// Always.
+pub fn host_exits() -> ! {
+    panic!("hosts exist only inside a simulation")
+}
+
+/// # Panics
+/// Always.
+pub fn my_host() -> u16 {
+    panic!("hosts exist only inside a simulation")
+}
+
+/// # Panics
+/// Always.
+pub fn storage_get(_: u16, _: &str) -> Option<Vec<u8>> {
+    panic!("hosts exist only inside a simulation")
+}
+
+/// # Panics
+/// Always.
+pub fn storage_set(_: u16, _: &str, _: Option<&[u8]>) {
+    panic!("hosts exist only inside a simulation")
+}
+
+/// # Panics
+/// Always.
+pub fn storage_sync(_: u16) {
+    panic!("hosts exist only inside a simulation")
+}
+
+/// # Panics
+/// Always.
+pub fn storage_names(_: u16) -> Vec<String> {
+    panic!("hosts exist only inside a simulation")
 }

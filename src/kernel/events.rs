@@ -15,6 +15,8 @@ pub(crate) enum Event {
     Deadline { thread: u32, generation: u32 },
     /// A timerfd expires.
     Timer { object: ObjectId, generation: u32 },
+    /// The threads of a host may go on, unless it was stalled anew.
+    StallEnds { host: u16 },
     /// A packet, a segment or a signal of the network arrives.
     Net(super::net::NetEvent),
 }

@@ -1,6 +1,8 @@
 //! Simulated hosts: a name, addresses, a wall clock of their own, a number of processors, a limit on descriptors.
 
 use super::Kernel;
+use super::net::NetEvent;
+use super::storage::Storage;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// The wall clock of a host starts here: 2024-01-01T00:00:00Z, in seconds since the epoch.
@@ -10,7 +12,6 @@ pub(crate) const EPOCH_SECONDS: u64 = 1_704_067_200;
 pub(crate) const BOOT_NS: u64 = 3_600_000_000_000;
 
 /// One simulated host.
-#[derive(Clone, Debug)]
 pub(crate) struct Host {
     pub(crate) name: String,
     pub(crate) v4: Ipv4Addr,
@@ -22,8 +23,27 @@ pub(crate) struct Host {
     /// The most simulated descriptors that may be open at once.
     pub(crate) descriptor_limit: u32,
     pub(crate) descriptors: u32,
-    /// A program was started on it.
+    /// A program runs on it.
     pub(crate) program: bool,
+    /// How often one was started.
+    pub(crate) starts: u32,
+    /// The machine crashed, and is not back.
+    pub(crate) down: bool,
+    /// Nothing on it runs, its network stack included.
+    pub(crate) paused: bool,
+    /// Until then no thread of it runs (virtual nanoseconds); 0 if they do.
+    pub(crate) stalled: u64,
+    /// What arrived while it was paused.
+    pub(crate) mail: Vec<NetEvent>,
+    /// Signal handlers that its program installed.
+    pub(crate) handlers: Vec<(i32, libc::sigaction)>,
+    /// What outlives its program.
+    pub(crate) storage: Storage,
+}
+
+/// The number of the first process of a host's program.
+pub(crate) fn first_pid(index: u16) -> i32 {
+    1000 + i32::from(index) * 1000
 }
 
 impl Host {
@@ -34,12 +54,19 @@ impl Host {
             name: name.to_owned(),
             v4: Ipv4Addr::from(0x0a00_0000 | n),
             v6: Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, (n >> 16) as u16, n as u16),
-            pid: 1000 + i32::from(index) * 1000,
+            pid: first_pid(index),
             cpus,
             wall_offset: 0,
             descriptor_limit,
             descriptors: 0,
             program: index == 0,
+            starts: u32::from(index == 0),
+            down: false,
+            paused: false,
+            stalled: 0,
+            mail: Vec::new(),
+            handlers: Vec::new(),
+            storage: Storage::default(),
         }
     }
 
@@ -74,7 +101,9 @@ impl Kernel {
             Some(id) => id as u16,
             None => self.add_host(name)?,
         };
-        let host = &mut self.hosts[usize::from(id)];
-        (!std::mem::replace(&mut host.program, true)).then_some(id)
+        (self.hosts[usize::from(id)].starts == 0).then(|| {
+            self.host_starts(id);
+            id
+        })
     }
 }

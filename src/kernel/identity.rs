@@ -121,6 +121,13 @@ impl Identities {
 }
 
 impl Kernel {
+    /// The runtimes of a host are gone, and with them their tasks.
+    pub(crate) fn tasks_end(&mut self, host: u16) {
+        for task in self.identities.tasks.iter_mut().filter(|t| t.host == host) {
+            task.done = true;
+        }
+    }
+
     /// The link between the running thread and its tokio, which may call the functions at `doors`.
     pub(crate) fn link(&mut self, doors: usize) -> &'static Link {
         if let Some(link) = self.sched.me().link {

@@ -32,7 +32,9 @@ on_supported_platforms! {
     pub(crate) mod memory;
     pub(crate) mod net;
     mod preempt;
+    pub(crate) mod power;
     pub(crate) mod sched;
+    mod storage;
     mod tasks;
     #[cfg(test)]
     pub(crate) mod testing;
@@ -44,6 +46,7 @@ on_supported_platforms! {
     pub use abi::{preload, touch};
     pub use record::{About, Cause, Record, ThreadFacts, What};
     pub use thread::doors::*;
+    pub use thread::power::*;
     pub use thread::{Watched, fault, image, prewarm, simulate, trap, watched_waker};
     pub(crate) use world::{Cost, Kernel, Step};
 }
@@ -65,6 +68,8 @@ pub use elsewhere::*;
 
 pub use errno::{Errno, Result};
 pub use oracle::{Domain, Entity, NOBODY, Oracle, Pick, TASKS_SEEN, Touch};
-pub use outcome::{Config, End, HostInfo, Outcome, Refused, Sink, TaskReport, ThreadReport};
+pub use outcome::{
+    Config, End, HostChange, HostInfo, HostState, Outcome, Refused, Sink, TaskReport, ThreadReport,
+};
 pub use path::{Delay, LinkChange, MILLION};
 pub use record::Event;

@@ -173,6 +173,36 @@ pub struct HostInfo {
     pub v6: std::net::Ipv6Addr,
 }
 
+/// What a host is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum HostState {
+    /// It runs its program. The test's own host always does.
+    Running,
+    /// It is up, but its program has ended, was killed, or never began.
+    Stopped,
+    /// Everything on it stands still.
+    Paused,
+    /// The machine crashed and is not back.
+    Crashed,
+}
+
+/// Something that a test does to a host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HostChange {
+    /// The machine is gone, at once and without a word.
+    Crash,
+    /// Its process is gone; the machine closes its descriptors.
+    Kill,
+    /// The machine does nothing until it is resumed.
+    Pause,
+    /// It goes on.
+    Resume,
+    /// No thread of it runs for so many nanoseconds.
+    Stall(u64),
+    /// Its process gets a signal.
+    Signal(i32),
+}
+
 /// The result of one run.
 #[derive(Debug)]
 pub struct Outcome {

@@ -114,6 +114,8 @@ pub(crate) struct Thread {
     /// Which of the machine's slots carries it.
     pub(crate) slot: usize,
     pub(crate) detached: bool,
+    /// It gets no turn, whatever its state is: its host is paused or stalled.
+    pub(crate) frozen: bool,
     /// Who is blocked in `pthread_join` on it.
     pub(crate) joiner: Option<u32>,
     /// What its start routine returned, once it is done.
@@ -132,6 +134,8 @@ pub(crate) struct Sched {
     runnable: Vec<u32>,
     /// The entity that each of these stands for. That of the running thread is brought up to date before it is looked at.
     faces: Vec<u32>,
+    /// Those that could go on but are frozen, in the order in which they became so.
+    frozen: Vec<u32>,
     pub(crate) current: u32,
     /// The present kernel entry is a scheduling point.
     pub(crate) point: bool,
@@ -155,6 +159,7 @@ impl Sched {
         self.who.clear();
         self.runnable.clear();
         self.faces.clear();
+        self.frozen.clear();
         self.current = CARRIER;
         self.point = false;
         self.yielded = false;
@@ -223,7 +228,11 @@ impl Sched {
         self.runnable.len() > 1
     }
 
+    /// The thread can go on.
     fn enter(&mut self, thread: u32) {
+        if self.threads[thread as usize].frozen {
+            return self.frozen.push(thread);
+        }
         self.runnable.push(thread);
         self.faces.push(self.face(thread));
     }
@@ -246,6 +255,34 @@ impl Sched {
         let current = self.current;
         self.leave(current);
         self.enter(current);
+    }
+
+    /// Frozen threads lose their turn.
+    pub(crate) fn set_aside(&mut self) {
+        for thread in std::mem::take(&mut self.runnable) {
+            self.enter(thread);
+        }
+        self.faces.drain(..self.faces.len() - self.runnable.len());
+    }
+
+    /// Threads that are no longer frozen get turns again.
+    pub(crate) fn bring_back(&mut self) {
+        for thread in std::mem::take(&mut self.frozen) {
+            self.enter(thread);
+        }
+        self.point = true;
+    }
+
+    /// Threads that are over need no turn.
+    pub(crate) fn drop_done(&mut self) {
+        let over = |threads: &[Thread], t: u32| matches!(threads[t as usize].state, State::Done);
+        for thread in self.runnable.clone() {
+            if over(&self.threads, thread) {
+                self.leave(thread);
+            }
+        }
+        let threads = &self.threads;
+        self.frozen.retain(|t| !over(threads, *t));
     }
 
     /// The thread that runs, to change.
@@ -275,6 +312,8 @@ impl Kernel {
     /// Adds a runnable thread on `host`, carried by `slot`.
     pub(crate) fn add_thread(&mut self, host: u16, name: ThreadName, slot: usize) -> u32 {
         let id = self.sched.threads.len() as u32;
+        let at = &self.hosts[usize::from(host)];
+        let frozen = at.paused || at.stalled > 0;
         let entity = self.sched.add_entity(Who::Thread(id));
         self.sched.threads.push(Thread {
             host,
@@ -288,6 +327,7 @@ impl Kernel {
             generation: 0,
             slot,
             detached: false,
+            frozen,
             joiner: None,
             result: 0,
         });
@@ -411,11 +451,14 @@ impl Kernel {
             return self.sched.current;
         }
         let yielded = std::mem::take(&mut self.sched.yielded);
-        if self.sched.runnable.len() == 1 {
-            return self.sched.current;
+        match self.sched.runnable[..] {
+            // It has just frozen its own host.
+            [] => return self.next_thread(),
+            [only] => return only,
+            _ => {}
         }
         self.sched.about_to(Touch::UNKNOWN);
-        if yielded {
+        if yielded && !self.sched.me().frozen {
             self.sched.step_back();
         }
         self.choose(yielded)
@@ -427,13 +470,13 @@ impl Kernel {
         if self.end.is_some() {
             return CARRIER;
         }
-        if self.sched.runnable.len() == 1 {
+        if self.sched.runnable.len() <= 1 {
             let me = self.sched.current;
             self.oracle.alone(self.sched.face(me), touch);
             return me;
         }
         self.sched.about_to(touch);
-        if yielded {
+        if yielded && !self.sched.me().frozen {
             self.sched.step_back();
         }
         self.choose(yielded)
@@ -498,15 +541,17 @@ impl Kernel {
         next
     }
 
-    fn sweep_events(&mut self) {
+    pub(crate) fn sweep_events(&mut self) {
         let threads = &self.sched.threads;
         let objects = &self.objects;
+        let net = &self.net;
         self.events.sweep(|event| match event {
             Event::Deadline { thread, generation } => threads.get(*thread as usize).is_some_and(|t| {
                 t.generation == *generation && matches!(t.state, State::Blocked { .. })
             }),
             Event::Timer { object, generation } => objects.timer_is_live(*object, *generation),
-            Event::Net(_) => true,
+            Event::Net(event) => net.is_live(event),
+            Event::StallEnds { .. } => true,
         });
     }
 }

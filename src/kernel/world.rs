@@ -92,8 +92,6 @@ pub(crate) struct Kernel {
     pub(crate) descriptors: u32,
     /// What it costs to read a clock.
     pub(crate) clock_cost: Cost,
-    /// Signal handlers that the program installed.
-    pub(crate) handlers: Vec<(i32, libc::sigaction)>,
     idle: u64,
     jitter: u64,
     jitter_left: u32,
@@ -147,7 +145,6 @@ impl Kernel {
             cpus: 1,
             descriptors: 0,
             clock_cost: Cost::CLOCK,
-            handlers: Vec::new(),
             idle: 0,
             jitter: 0,
             jitter_left: 0,
@@ -187,7 +184,6 @@ impl Kernel {
             true => Cost::CLOCK_AFTER_WORK,
             false => Cost::CLOCK,
         };
-        self.handlers.clear();
         self.idle = 0;
         self.jitter_left = 0;
         self.limits = Limits {
@@ -299,6 +295,7 @@ impl Kernel {
                     self.timer_expired(object, generation);
                 }
                 events::Event::Net(event) => self.net_event(event),
+                events::Event::StallEnds { host } => self.stall_ends(host),
             }
         }
         self.trace.fires(false);
@@ -353,6 +350,7 @@ impl Kernel {
         for (id, t) in self.sched.threads.iter().enumerate() {
             let (call, waits_for) = match &t.state {
                 State::Done => continue,
+                State::Runnable if t.frozen => ("runnable".to_owned(), "its host, which is paused or stalled".to_owned()),
                 State::Runnable => ("runnable".to_owned(), String::new()),
                 State::Blocked { call, wait } => ((*call).to_owned(), self.wait_text(wait)),
             };

@@ -4,12 +4,17 @@
 mod host;
 mod link;
 mod names;
+mod outcome;
 mod shape;
+mod storage;
 
-pub use host::{Host, HostOutcome};
+pub use crate::kernel::HostState;
+pub use host::Host;
 pub use link::{Latency, Link};
 pub use names::Hosts;
+pub use outcome::HostOutcome;
 pub use shape::{Partition, Shape};
+pub use storage::Storage;
 
 use std::time::Duration;
 
@@ -40,11 +45,12 @@ impl Sim {
     /// Starts a host that runs `program`'s future on a current-thread tokio runtime of its own, with every driver enabled.
     ///
     /// The host gets the next free addresses (10.0.0.2 and so on; the test itself runs on the host `test`), its own ports
-    /// and descriptors, and `name` resolves to it on every host. It runs until the test's body returns. A panic or an `Err`
-    /// that leaves `program`'s future fails the run; a panic that stays inside a spawned task does not.
+    /// and descriptors, and `name` resolves to it on every host. It runs until its program or the test's body returns. A panic or an `Err`
+    /// that leaves `program`'s future fails the run; a panic that stays inside a spawned task does not. `program` is called again
+    /// when the host is [restarted](Host::restart).
     ///
     /// # Panics
-    /// If a host of this name runs a program already, and outside a simulation. A host that the test's `hosts` argument
+    /// If a host of this name has a program already, and outside a simulation. A host that the test's `hosts` argument
     /// names has none yet.
     pub fn host<F, Fut>(&self, name: &str, program: F) -> Host
     where
@@ -52,7 +58,100 @@ impl Sim {
         Fut: Future + 'static,
         Fut::Output: HostOutcome,
     {
+        host::start(name, host::on_runtime(None, program))
+    }
+
+    /// As [`Sim::host`], on a multi-thread tokio runtime with so many workers.
+    ///
+    /// # Panics
+    /// As [`Sim::host`], and if `workers` is 0.
+    pub fn host_with_workers<F, Fut>(&self, name: &str, workers: usize, program: F) -> Host
+    where
+        F: Fn() -> Fut + Send + 'static,
+        Fut: Future + 'static,
+        Fut::Output: HostOutcome,
+    {
+        assert!(workers > 0, "a runtime has at least one worker");
+        host::start(name, host::on_runtime(Some(workers), program))
+    }
+
+    /// As [`Sim::host`], but `program` is the host's whole `main`: plain code, or code that builds a runtime of its own. When it
+    /// returns, the process is over, as that of any `main`.
+    ///
+    /// ```no_run
+    /// # fn example(sim: squall::Sim) {
+    /// sim.host_main("blocking", || {
+    ///     let listener = std::net::TcpListener::bind("0.0.0.0:80")?;
+    ///     for connection in listener.incoming() {
+    ///         std::thread::spawn(move || drop(connection));
+    ///     }
+    ///     std::io::Result::Ok(())
+    /// });
+    /// # }
+    /// ```
+    ///
+    /// # Panics
+    /// As [`Sim::host`].
+    pub fn host_main<F, R>(&self, name: &str, program: F) -> Host
+    where
+        F: Fn() -> R + Send + 'static,
+        R: HostOutcome,
+    {
         host::start(name, program)
+    }
+
+    /// The host of this name.
+    ///
+    /// # Panics
+    /// If there is none.
+    pub fn get(&self, name: &str) -> Host {
+        let number = usize::from(names::number(name));
+        self.hosts().swap_remove(number)
+    }
+
+    /// Crashes hosts: see [`Host::crash`].
+    ///
+    /// # Panics
+    /// If there is no host of one of the names; so do the methods below.
+    pub fn crash(&self, hosts: impl Hosts) {
+        self.each(hosts, Host::crash);
+    }
+
+    /// Starts the programs of hosts anew: see [`Host::restart`].
+    ///
+    /// # Panics
+    /// As [`Host::restart`].
+    pub fn restart(&self, hosts: impl Hosts) {
+        self.each(hosts, Host::restart);
+    }
+
+    /// Crashes hosts and starts their programs anew: see [`Host::bounce`].
+    ///
+    /// # Panics
+    /// As [`Host::bounce`].
+    pub fn bounce(&self, hosts: impl Hosts) {
+        self.each(hosts, Host::bounce);
+    }
+
+    /// Freezes hosts: see [`Host::pause`].
+    ///
+    /// # Panics
+    /// As [`Host::pause`].
+    pub fn pause(&self, hosts: impl Hosts) {
+        self.each(hosts, Host::pause);
+    }
+
+    /// Lets paused hosts go on: see [`Host::resume`].
+    ///
+    /// # Panics
+    /// If there is no host of one of the names.
+    pub fn resume(&self, hosts: impl Hosts) {
+        self.each(hosts, Host::resume);
+    }
+
+    fn each(&self, hosts: impl Hosts, what: impl Fn(&Host)) {
+        let hosts: Vec<Host> = hosts.names().iter().map(|name| self.get(name)).collect();
+        hosts.iter().for_each(what);
     }
 
     /// All hosts, the test's own first.

@@ -2,7 +2,7 @@
 //! through.
 
 use super::raw::real;
-use super::{ret_int, ret_size, ret_unit, fail, ours, quick, refuse, simulated, sys};
+use super::{ret_int, ret_size, ret_unit, fail, ours, quick, refuse, simulated, steady, sys};
 use crate::kernel::descriptor::eventfd::EventFd;
 use crate::kernel::descriptor::{FIRST, Kind, ObjectId};
 use crate::kernel::record::What;
@@ -230,7 +230,7 @@ const TOLD: usize = 400;
 /// What a simulated thread prints goes to the run's sink; the length is the call's result.
 fn print(name: &'static str, fd: c_int, parts: &[&[u8]]) -> isize {
     let n: usize = parts.iter().map(|p| p.len()).sum();
-    let r = quick(name, Cost::CALL, |k| {
+    let r = steady(name, Cost::CALL, |k| {
         for part in parts {
             k.trace.fold_bytes(part);
         }

@@ -33,6 +33,7 @@ use super::{Cost, Errno, Kernel, Result, Step, Touch};
 use std::ffi::c_int;
 
 pub(crate) use super::thread::simulated;
+pub(crate) use signal::deliver;
 
 /// A value that a call returns, as the digest and the trace see it.
 pub(crate) trait Value: Copy {
@@ -118,6 +119,26 @@ pub(crate) fn quick<T: Value>(
     mut call: impl FnMut(&mut Kernel) -> Result<T>,
 ) -> Result<T> {
     sys(name, cost, |k| Step::Done(call(k)))
+}
+
+/// As [`quick`], but the running thread keeps its turn: who could go on waits for its next call. For calls that programs
+/// make with a lock held that all hosts share, such as that of standard output: a host that crashed there would never give it back.
+pub(crate) fn steady<T: Value>(
+    name: &'static str,
+    cost: Cost,
+    call: impl FnOnce(&mut Kernel) -> Result<T>,
+) -> Result<T> {
+    let me = thread::me();
+    let (r, over) = thread::with_kernel(|k| {
+        k.begin(cost);
+        let r = call(k);
+        k.note(name, r);
+        (r, k.end.is_some())
+    });
+    if over {
+        thread::switch(me, super::sched::CARRIER);
+    }
+    r
 }
 
 impl Kernel {

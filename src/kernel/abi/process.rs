@@ -4,7 +4,7 @@
 
 use super::raw::{self, next, real};
 use super::{fail, refuse, simulated};
-use crate::kernel::thread::{self, end_run, outside_kernel};
+use crate::kernel::{self, thread::{self, end_run, outside_kernel}};
 use crate::kernel::{End, Errno};
 use std::ffi::{c_char, c_int, c_void};
 
@@ -14,7 +14,7 @@ macro_rules! exits {
         #[unsafe(no_mangle)]
         unsafe extern "C" fn $name(code: c_int) -> ! {
             if simulated() {
-                end_run(End::Exited(code));
+                exits(code);
             }
             next!($c, fn(c_int) -> (), code);
             raw::exit_now(code)
@@ -22,6 +22,21 @@ macro_rules! exits {
     )* };
 }
 exits!(exit c"exit", _exit c"_exit", _Exit c"_Exit", quick_exit c"quick_exit");
+
+/// The program of the running thread's host ends its process. On the test's own host that ends the run; on another it stops
+/// the host, and fails the run unless the program said that all was well or was told to end.
+pub(super) fn exits(code: c_int) -> ! {
+    if kernel::my_host() == 0 {
+        end_run(End::Exited(code));
+    }
+    match code {
+        0 | SIGTERM_EXIT => kernel::host_exits(),
+        code => kernel::fail_host(format!("ended its process with status {code}")),
+    }
+}
+
+/// What a shell reports of a process that SIGTERM ended.
+const SIGTERM_EXIT: c_int = 128 + libc::SIGTERM;
 
 pub(super) fn aborted() -> ! {
     let backtrace = outside_kernel(|| std::backtrace::Backtrace::force_capture().to_string());

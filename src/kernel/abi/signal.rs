@@ -6,7 +6,7 @@
 use super::raw::{next, real};
 use super::{ret_unit, fail, quick, refuse, simulated};
 use crate::kernel::thread;
-use crate::kernel::{Cost, End, Errno, Result};
+use crate::kernel::{Cost, Errno, Result};
 use libc::{sigaction as Action, sighandler_t, sigset_t, stack_t};
 use std::ffi::c_int;
 
@@ -29,12 +29,13 @@ unsafe extern "C" fn sigaction(signal: c_int, new: *const Action, old: *mut Acti
         {
             return Err(Errno::EINVAL);
         }
-        let known = k.handlers.iter().position(|(s, _)| *s == signal);
+        let at = usize::from(k.host_id());
+        let known = k.hosts[at].handlers.iter().position(|(s, _)| *s == signal);
         if !old.is_null() {
             // SAFETY: the caller passes a writable record or null; all-zero is SIG_DFL with an empty mask.
             unsafe {
                 *old = match known {
-                    Some(i) => k.handlers[i].1,
+                    Some(i) => k.hosts[at].handlers[i].1,
                     None => std::mem::zeroed(),
                 };
             }
@@ -43,8 +44,8 @@ unsafe extern "C" fn sigaction(signal: c_int, new: *const Action, old: *mut Acti
             // SAFETY: the caller passes a readable record or null.
             let action = unsafe { *new };
             match known {
-                Some(i) => k.handlers[i].1 = action,
-                None => k.handlers.push((signal, action)),
+                Some(i) => k.hosts[at].handlers[i].1 = action,
+                None => k.hosts[at].handlers.push((signal, action)),
             }
         }
         Ok(())
@@ -71,15 +72,16 @@ unsafe extern "C" fn signal(number: c_int, handler: sighandler_t) -> sighandler_
 
 /// Sends `signal` to the running host's own process: what the program arranged for it happens now, on this thread, as
 /// after a real `raise`. A signal whose default action is to end the process ends the run.
-pub(super) fn deliver(signal: c_int) -> Result<()> {
+pub(crate) fn deliver(signal: c_int) -> Result<()> {
     if !(1..=LAST).contains(&signal) {
         return Err(Errno::EINVAL);
     }
     let action = thread::with_kernel(|k| {
-        let known = k.handlers.iter().position(|(s, _)| *s == signal)?;
-        let action = k.handlers[known].1;
+        let at = usize::from(k.host_id());
+        let known = k.hosts[at].handlers.iter().position(|(s, _)| *s == signal)?;
+        let action = k.hosts[at].handlers[known].1;
         if action.sa_flags & libc::SA_RESETHAND != 0 {
-            k.handlers.swap_remove(known);
+            k.hosts[at].handlers.swap_remove(known);
         }
         Some((action, k.host().pid))
     });
@@ -92,7 +94,7 @@ pub(super) fn deliver(signal: c_int) -> Result<()> {
                 return Err(refuse(format!("stopping the process with signal {signal}"), Errno::ENOSYS, false));
             }
             libc::SIGABRT => super::process::aborted(),
-            _ => thread::end_run(End::Exited(128 + signal)),
+            _ => super::process::exits(128 + signal),
         },
     }
     Ok(())

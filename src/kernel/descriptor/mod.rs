@@ -21,6 +21,7 @@ pub(crate) mod unix;
 
 use super::sched::{Resume, Wait};
 use super::{Errno, Kernel, Result, Step};
+use std::collections::VecDeque;
 use epoll::Epoll;
 use eventfd::EventFd;
 use listener::Listener;
@@ -108,13 +109,21 @@ pub(crate) struct Objects {
     free: Vec<u32>,
     descriptors: Vec<Option<Descriptor>>,
     lowest: usize,
+    /// Numbers that crashed hosts left behind, oldest first.
+    graves: VecDeque<u32>,
 }
+
+/// The host of a descriptor whose host has crashed.
+const NOWHERE: u16 = u16::MAX;
+/// So many numbers of crashed hosts stay unused.
+const GRAVES: usize = 4096;
 
 impl Objects {
     pub(crate) fn clear(&mut self) {
         self.slots.clear();
         self.free.clear();
         self.descriptors.clear();
+        self.graves.clear();
         self.lowest = 0;
     }
 
@@ -316,9 +325,42 @@ impl Kernel {
             return Err(Errno::EBADF);
         };
         self.objects.lowest = self.objects.lowest.min(at);
-        self.hosts[usize::from(d.host)].descriptors -= 1;
+        if let Some(owner) = self.hosts.get_mut(usize::from(d.host)) {
+            owner.descriptors -= 1;
+        }
         self.release(d.object);
         Ok(())
+    }
+
+    /// The process of a host is over: its descriptors are closed. Their numbers stay unused for long, because its memory
+    /// outlives it where others refer to it: a waker that the test holds still writes to the eventfd of its runtime, and what
+    /// is dropped late closes its descriptor. Eventfds therefore go on to take what is written.
+    pub(crate) fn close_all(&mut self, host: u16) {
+        for at in 0..self.objects.descriptors.len() {
+            let Some(d) = self.objects.descriptors[at].as_mut().filter(|d| d.host == host) else {
+                continue;
+            };
+            d.host = NOWHERE;
+            let object = d.object;
+            self.objects.graves.push_back(at as u32);
+            if !matches!(self.objects.get(object), Some(Kind::EventFd(_))) {
+                self.release(object);
+            }
+        }
+        self.hosts[usize::from(host)].descriptors = 0;
+        while self.objects.graves.len() > GRAVES {
+            let Some(at) = self.objects.graves.pop_front() else {
+                break;
+            };
+            let here = self.objects.descriptors.get(at as usize).copied().flatten();
+            if let Some(d) = here
+                && d.host == NOWHERE
+            {
+                self.objects.descriptors[at as usize] = None;
+                self.objects.lowest = self.objects.lowest.min(at as usize);
+                self.release(d.object);
+            }
+        }
     }
 
     /// One more reference to an object.

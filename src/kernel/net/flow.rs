@@ -224,7 +224,7 @@ impl Flows {
     }
 
     /// The connections whose ends are on different hosts that `wanted` says, in the order of their places.
-    pub(super) fn between(&self, wanted: impl Fn(u16, u16) -> bool) -> Vec<FlowId> {
+    pub(crate) fn between(&self, wanted: impl Fn(u16, u16) -> bool) -> Vec<FlowId> {
         let slots = self.slots.iter().enumerate();
         let crossing = slots.filter(|(_, f)| f.live && f.remote && wanted(f.ends[CLIENT].host, f.ends[SERVER].host));
         crossing
@@ -425,6 +425,10 @@ impl Kernel {
         };
         let me = &mut f.ends[side];
         me.error = Some(error);
+        if me.phase == Phase::SynReceived {
+            // No listener has heard of it yet.
+            me.owner = Owner::Nobody;
+        }
         me.phase = Phase::Dead;
         me.wire.stop();
         self.flow_notify(id, side, bits::IN | bits::OUT | bits::ERR | bits::HUP | bits::RDHUP);

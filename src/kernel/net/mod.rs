@@ -78,6 +78,8 @@ pub(crate) struct Net {
     pub(crate) unix: BTreeMap<(u16, UnixName), ObjectId>,
     /// Buffers of datagrams that were read, for the next ones.
     pub(crate) spare: Vec<Vec<u8>>,
+    /// Some host does not listen to the network.
+    pub(crate) sleepers: bool,
 }
 
 /// The most buffers that are kept.
@@ -90,6 +92,17 @@ impl Net {
         self.tcp.clear();
         self.udp.clear();
         self.unix.clear();
+        self.sleepers = false;
+    }
+
+    /// Whether anything can come of the event.
+    pub(crate) fn is_live(&self, event: &NetEvent) -> bool {
+        match event {
+            NetEvent::Packet { flow, .. } | NetEvent::FlowTimer { flow, .. } | NetEvent::KeepAlive { flow, .. } => {
+                self.flows.get(*flow).is_some()
+            }
+            NetEvent::Datagram { .. } | NetEvent::Copy { .. } | NetEvent::Unreachable { .. } => true,
+        }
     }
 
     /// Keeps a buffer for the next datagram.
@@ -103,7 +116,13 @@ impl Net {
 
 impl Kernel {
     /// A network event is due.
-    pub(crate) fn net_event(&mut self, event: NetEvent) {
+    pub(crate) fn net_event(&mut self, mut event: NetEvent) {
+        if self.net.sleepers {
+            match self.reaches(event) {
+                Some(happens) => event = happens,
+                None => return,
+            }
+        }
         match event {
             NetEvent::Packet { flow, to, packet } => self.wire_arrival(flow, to, packet),
             NetEvent::FlowTimer { flow, side } => self.wire_timer_fires(flow, side),

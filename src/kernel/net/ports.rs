@@ -76,6 +76,11 @@ impl Ports {
         self.next.clear();
     }
 
+    /// A host has crashed: nothing of it holds a port any more, nor lingers.
+    pub(crate) fn forget_host(&mut self, host: u16) {
+        self.map.retain(|(at, _), _| *at != host);
+    }
+
     /// Takes `port` for a socket. `EADDRINUSE` if somebody else has it and will not share.
     pub(crate) fn bind(&mut self, host: u16, port: u16, new: Bound, stream: bool, now: u64) -> Result<()> {
         let place = self.map.entry((host, port)).or_default();

@@ -89,7 +89,7 @@ impl Default for Wire {
 }
 
 impl Wire {
-    pub(super) fn reset(&mut self) {
+    pub(crate) fn reset(&mut self) {
         let mut out = std::mem::replace(&mut self.out, Buffer::new(0));
         out.clear();
         *self = Wire {
@@ -99,7 +99,7 @@ impl Wire {
     }
 
     /// Nothing is repeated any more. What is under way still arrives.
-    pub(super) fn stop(&mut self) {
+    pub(crate) fn stop(&mut self) {
         self.retransmit_at = 0;
     }
 

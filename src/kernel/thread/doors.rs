@@ -1,16 +1,13 @@
 //! What the rest of the crate may ask of the running simulation: `sim`, `run` and `choice` come in here, `abi` does not but
 //! for the sink. Every function says what it does outside a simulation.
 
-use super::slot;
 use super::{
-    INSIDE, Inside, ME, backtrace_here, end_run, machine, outside_kernel, simulated, spawn, with_kernel,
+    INSIDE, Inside, ME, backtrace_here, end_run, machine, outside_kernel, simulated, with_kernel,
 };
 use crate::kernel::abi::{raw, sancov};
 use crate::kernel::outcome::HostInfo;
 use crate::kernel::record::What;
-use crate::kernel::sched::thread_name;
 use crate::kernel::{Domain, End, LinkChange};
-use std::ffi::c_void;
 use std::sync::atomic::Ordering;
 
 /// Whether the caller runs inside a simulation.
@@ -109,24 +106,6 @@ fn host_info(id: u16) -> HostInfo {
             v6: h.v6,
         }
     })
-}
-
-/// Starts a detached thread on a host.
-///
-/// # Panics
-/// Outside a simulation.
-pub fn spawn_on(host: u16, name: &str, body: Box<dyn FnOnce() + Send>) {
-    extern "C" fn start(body: *mut c_void) -> *mut c_void {
-        // SAFETY: the pointer is the one that was leaked for this thread below, and it is used once.
-        let body = unsafe { Box::from_raw(body.cast::<Box<dyn FnOnce() + Send>>()) };
-        body();
-        std::ptr::null_mut()
-    }
-    assert!(simulated(), "threads of hosts can be started only inside a simulation");
-    let arg = Box::into_raw(Box::new(body)).cast();
-    let name = thread_name(name);
-    let (id, _) = spawn(Some(host), name, slot::STACK, start, arg);
-    with_kernel(|k| k.sched.threads[id as usize].detached = true);
 }
 
 /// Changes a direction of a link; `None` stands for every host. What is on its way still arrives.

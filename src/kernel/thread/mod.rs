@@ -6,6 +6,7 @@
 //! in OS mode each has an OS thread and the baton goes round. Either way exactly one of them runs at a time, and only that
 //! one touches the machine.
 
+mod abandon;
 mod baton;
 mod context;
 pub mod doors;
@@ -14,6 +15,7 @@ pub mod image;
 mod keys;
 mod life;
 mod place;
+pub mod power;
 mod simulate;
 mod slot;
 pub mod trap;
@@ -55,6 +57,8 @@ pub(crate) struct Machine {
     /// in each of a thousand runs.
     worded: Vec<(Vec<usize>, String)>,
     body: Option<Box<dyn FnOnce() + Send>>,
+    /// The programs of the hosts that have one.
+    programs: Vec<Option<power::Program>>,
 }
 
 #[unsafe(link_section = "squall_keep")]
@@ -111,6 +115,7 @@ fn boot() -> &'static mut Machine {
             sink: None,
             worded: Vec::new(),
             body: None,
+            programs: Vec::new(),
         });
         MACHINE.store(Box::into_raw(machine), Ordering::Release);
     }

@@ -67,6 +67,7 @@ pub fn simulate(
     heap::prepare();
     m.kernel.reset(&config, oracle);
     m.contexts.clear();
+    m.programs.clear();
     m.sink = config.sink;
     m.body = Some(body);
     m.probe = CARRIER;
@@ -131,22 +132,11 @@ impl super::Machine {
     /// Puts the slots of all threads that were alive back into the pool.
     fn abandon_all(&mut self) {
         self.body = None;
-        if self.os_threads {
-            // Their OS threads wait for a baton that never comes; the process ends without them.
-            for i in 0..self.slots.len() {
-                self.slot(i).thread = CARRIER;
-            }
-            return;
-        }
         for i in 0..self.slots.len() {
             let slot = self.slot(i);
-            if slot.free || slot.thread == CARRIER {
-                continue;
+            if !slot.free && slot.thread != CARRIER {
+                self.reclaim(i);
             }
-            slot.abandoned = true;
-            // SAFETY: the run is over; no simulated thread runs any more.
-            unsafe { slot.restore_tls() };
-            self.give_back(i);
         }
     }
 }
