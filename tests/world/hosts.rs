@@ -367,3 +367,55 @@ async fn ten_thousand_crashes_leave_no_threads_behind(sim: Sim) {
         host.bounce();
     }
 }
+
+#[squall::test(seeds = 100, audit = 100)]
+async fn each_host_hears_its_own_signals(sim: Sim) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let graceful = Arc::new([const { AtomicUsize::new(0) }; 3]);
+    let ours = signal(SignalKind::terminate()).unwrap();
+    for i in 0..3 {
+        let graceful = graceful.clone();
+        sim.host(&format!("server{i}"), move || {
+            let graceful = graceful.clone();
+            async move {
+                let mut asked = signal(SignalKind::terminate()).unwrap();
+                let listener = TcpListener::bind("0.0.0.0:80").await.unwrap();
+                loop {
+                    tokio::select! {
+                        _ = asked.recv() => break,
+                        c = listener.accept() => drop(c),
+                    }
+                }
+                pause(10 * MS).await;
+                graceful[i].fetch_add(1, Ordering::SeqCst);
+            }
+        });
+    }
+    let deaf = sim.host("deaf", echo);
+    let seen = || [0, 1, 2].map(|i| graceful[i].load(Ordering::SeqCst));
+    pause(20 * MS).await;
+    sim.get("server1").shutdown();
+    pause(50 * MS).await;
+    assert_eq!(seen(), [0, 1, 0]);
+    assert_eq!(sim.get("server1").state(), HostState::Stopped);
+    assert_eq!(sim.get("server0").state(), HostState::Running);
+    sim.restart("server1");
+    pause(20 * MS).await;
+    sim.get("server0").shutdown();
+    sim.get("server1").shutdown();
+    pause(50 * MS).await;
+    assert_eq!(seen(), [1, 2, 0]);
+    // Without a handler the process just ends.
+    deaf.shutdown();
+    pause(50 * MS).await;
+    assert_eq!(deaf.state(), HostState::Stopped);
+    // A paused one gets it later.
+    sim.pause("server2");
+    sim.get("server2").shutdown();
+    pause(50 * MS).await;
+    assert_eq!(seen(), [1, 2, 0]);
+    sim.resume("server2");
+    pause(50 * MS).await;
+    assert_eq!(seen(), [1, 2, 1]);
+    drop(ours);
+}

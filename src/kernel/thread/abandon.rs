@@ -17,6 +17,7 @@ pub(super) fn host_dies(host: u16, death: Death) {
     {
         let _inside = Inside::enter();
         let me = me();
+        m.statics.forget(host);
         for index in 0..m.slots.len() {
             let thread = m.slot(index).thread;
             if thread == CARRIER || thread == me || m.kernel.sched.threads[thread as usize].host != host {
@@ -53,8 +54,7 @@ fn vanish() -> ! {
     let m = machine();
     let index = m.kernel.sched.threads[id as usize].slot;
     let next = m.kernel.next_thread();
-    m.kernel.switches += 1;
-    m.kernel.sched.current = next;
+    m.turn(next);
     if m.os_threads {
         m.slot(index).thread = CARRIER;
         let theirs = m.baton(next);

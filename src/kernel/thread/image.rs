@@ -39,7 +39,7 @@ pub enum Unsupported {
 }
 
 /// The writable data of the executable, less what the loader makes read-only after relocation.
-fn writable() -> Vec<(usize, usize)> {
+pub(super) fn writable() -> Vec<(usize, usize)> {
     unsafe extern "C" fn first(
         info: *mut libc::dl_phdr_info,
         _: libc::size_t,

@@ -70,8 +70,7 @@ pub(crate) fn finish_thread(result: usize) -> ! {
     let slot = m.slot(index);
     // SAFETY: nothing of this thread runs after this but the switch below, which uses no thread-local storage.
     unsafe { slot.restore_tls() };
-    m.kernel.switches += 1;
-    m.kernel.sched.current = next;
+    m.turn(next);
     let load: *const Context = m.context(next);
     INSIDE.store(false, Ordering::Relaxed);
     let mut nobody = Context::empty();
@@ -87,8 +86,7 @@ fn os_leave(result: usize) {
         let _inside = Inside::enter();
         let next = end_thread(result);
         let m = machine();
-        m.kernel.switches += 1;
-        m.kernel.sched.current = next;
+        m.turn(next);
         m.baton(next)
     };
     ME.set(0);

@@ -18,6 +18,7 @@ mod place;
 pub mod power;
 mod simulate;
 mod slot;
+mod statics;
 pub mod trap;
 mod waker;
 
@@ -59,6 +60,7 @@ pub(crate) struct Machine {
     body: Option<Box<dyn FnOnce() + Send>>,
     /// The programs of the hosts that have one.
     programs: Vec<Option<power::Program>>,
+    statics: statics::Statics,
 }
 
 #[unsafe(link_section = "squall_keep")]
@@ -116,6 +118,7 @@ fn boot() -> &'static mut Machine {
             worded: Vec::new(),
             body: None,
             programs: Vec::new(),
+            statics: statics::Statics::default(),
         });
         MACHINE.store(Box::into_raw(machine), Ordering::Release);
     }
@@ -176,8 +179,7 @@ pub(crate) fn backtrace_here() -> String {
 pub(crate) fn switch(from: u32, mut to: u32) {
     loop {
         let m = machine();
-        m.kernel.switches += 1;
-        m.kernel.sched.current = to;
+        m.turn(to);
         if m.os_threads {
             let (mine, theirs): (*const Baton, *const Baton) = (m.baton(from), m.baton(to));
             // SAFETY: batons live in slots and in the machine, which are never freed.
@@ -205,6 +207,16 @@ pub(crate) fn switch(from: u32, mut to: u32) {
 }
 
 impl Machine {
+    /// A thread gets its turn.
+    #[inline]
+    fn turn(&mut self, thread: u32) {
+        self.kernel.switches += 1;
+        self.kernel.sched.current = thread;
+        if thread != CARRIER {
+            self.statics.turn(self.kernel.sched.threads[thread as usize].host);
+        }
+    }
+
     fn slot_of(&mut self, thread: u32) -> *mut Slot {
         self.slots[self.kernel.sched.threads[thread as usize].slot]
     }

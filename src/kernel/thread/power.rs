@@ -41,7 +41,9 @@ fn spawn_on(host: u16, name: &str, body: Box<dyn FnOnce() + Send>) {
 fn known_program(host: u16, new: Option<Program>) -> Option<Program> {
     // The list outlives the run, so it must not come from the program's heap.
     let _inside = Inside::enter();
-    let programs = &mut machine().programs;
+    let m = machine();
+    m.statics.begin();
+    let programs = &mut m.programs;
     let at = usize::from(host);
     if programs.len() <= at {
         programs.resize(at + 1, None);
@@ -94,6 +96,11 @@ pub fn change_host(host: u16, change: HostChange) {
         HostChange::Resume => with_kernel(|k| k.host_resumes(host)),
         HostChange::Stall(ns) => with_kernel(|k| k.host_stalls(host, ns)),
         HostChange::Signal(signal) => {
+            assert!(
+                super::statics::found(),
+                "signals cannot be sent to hosts: this executable was stripped of its symbol table, by which the statics \
+                 are found that each host needs for itself; build it with `strip = \"none\"` or `strip = \"debuginfo\"`"
+            );
             spawn_on(host, "signal", Box::new(move || {
                 // The number is one that the caller chose, so it is delivered or says itself why not.
                 let _ = abi::deliver(signal);

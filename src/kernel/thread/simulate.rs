@@ -68,6 +68,7 @@ pub fn simulate(
     m.kernel.reset(&config, oracle);
     m.contexts.clear();
     m.programs.clear();
+    m.statics.reset();
     m.sink = config.sink;
     m.body = Some(body);
     m.probe = CARRIER;
