@@ -28,6 +28,8 @@ use crate::kernel::abi::real::process;
 
 /// Set by the command: makes the process the coordinator of its own program's runs, and says how to speak of it.
 const EXEC: &str = "CARGO_SQUALL_EXEC";
+/// Set by a coordinator for its zygotes: the descriptors of its output and error.
+const TERMINAL_VARIABLE: &str = "CARGO_SQUALL_TERMINAL";
 /// The dynamic loader's own variable.
 const PRELOAD: &str = "LD_PRELOAD";
 /// What a first thread gets from the system.
@@ -80,6 +82,9 @@ struct Survey {
     failing: Vec<(u64, String)>,
 }
 
+/// How many seeds a test gets where nobody says, unless this much wall time is over before.
+const SEEDS: u64 = 256;
+const BUDGET: Duration = Duration::from_secs(10);
 /// How long a survey may take.
 const SURVEY: Duration = Duration::from_secs(20);
 
@@ -107,6 +112,12 @@ pub fn enter() -> Option<i32> {
     };
     match birth.map(|text| serde_json::from_str::<protocol::Birth>(&text)) {
         None => {
+            if shown(&settings).is_some()
+                && let Err(error) = lend_terminal()
+            {
+                eprintln!("squall: cannot pass the program's output on: {error}");
+                return Some(TROUBLE);
+            }
             let result = coordinator::run(&origin, &settings, &[]);
             let replayed = matches!(settings.which, Which::Replay(_));
             let failed = matches!(&result, Err(failure) if failure.seed.is_some()) && !replayed;
@@ -117,16 +128,11 @@ pub fn enter() -> Option<i32> {
         Some(Ok(birth)) => {
             clear(&exec);
             let _ = TEST.set(exec.test.clone());
-            if shown(&settings).is_some() {
-                match open_terminal() {
-                    Ok(files) => drop(TERMINAL.set(files)),
-                    Err(error) => {
-                        eprintln!(
-                            "squall: cannot write where the program's output is to go: {error}"
-                        );
-                        return Some(TROUBLE);
-                    }
-                }
+            if let Err(error) = take_terminal() {
+                eprintln!(
+                    "squall: cannot use {TERMINAL_VARIABLE}, which is for squall's own use: {error}"
+                );
+                return Some(TROUBLE);
             }
             zygote::serve(&birth, settings, Box::new(body))
         }
@@ -142,7 +148,11 @@ pub fn enter() -> Option<i32> {
 
 fn settings(origin: &Origin, keep: bool) -> Result<Resolved, Failure> {
     let environment = env::Environment::read().map_err(|error| unusable(&origin.test, error))?;
-    let settings = Settings::new().keep_failures(keep);
+    let mut settings = Settings::new().keep_failures(keep);
+    if environment.seeds.is_none() {
+        // A suite has heavy tests among light ones.
+        settings = settings.seeds(SEEDS).budget(BUDGET);
+    }
     let resolved = Resolved::new(&settings, &environment, origin.failures());
     let resolved = resolved.map_err(|error| unusable(&origin.test, error))?;
     Ok(Resolved {
@@ -229,16 +239,30 @@ pub(crate) fn shows(settings: &Resolved, seed: u64) -> bool {
     settings.program && shown(settings) == Some(seed)
 }
 
-/// Opens the coordinator's output and error. Called in the zygote, its child.
-fn open_terminal() -> std::io::Result<[File; 2]> {
-    let coordinator = std::os::unix::process::parent_id();
-    let open = |fd: i32| {
-        let mut options = File::options();
-        options
-            .append(true)
-            .open(format!("/proc/{coordinator}/fd/{fd}"))
+/// Has the zygotes inherit the coordinator's output and error: the same open files, since what is opened anew by its path has a
+/// position of its own.
+fn lend_terminal() -> std::io::Result<()> {
+    let lent = [process::pass_on(1)?, process::pass_on(2)?];
+    process::set_variable(TERMINAL_VARIABLE, &format!("{} {}", lent[0], lent[1]));
+    Ok(())
+}
+
+/// Takes in the zygote what the coordinator lent, if it did.
+fn take_terminal() -> std::io::Result<()> {
+    let Ok(lent) = std::env::var(TERMINAL_VARIABLE) else {
+        return Ok(());
     };
-    Ok([open(1)?, open(2)?])
+    process::forget_variable(TERMINAL_VARIABLE);
+    let fds: Vec<i32> = lent.split(' ').filter_map(|fd| fd.parse().ok()).collect();
+    let &[out, err] = fds.as_slice() else {
+        return Err(std::io::ErrorKind::InvalidData.into());
+    };
+    let files = [
+        File::from(process::adopt(out)?),
+        File::from(process::adopt(err)?),
+    ];
+    let _ = TERMINAL.set(files);
+    Ok(())
 }
 
 /// Shows what a run prints. Called inside the kernel.

@@ -4,7 +4,7 @@
 
 use anyhow::{Context, Result};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// The name of the file.
 const NAME: &str = "libsquall_preload.so";
@@ -56,6 +56,7 @@ fn hash(bytes: &[u8]) -> u64 {
 #[cfg(not(squall_embedded))]
 pub fn path() -> Result<PathBuf> {
     use anyhow::bail;
+    use std::path::Path;
 
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).with_file_name("preload");
     // The command itself lies in the profile's directory of the target directory.

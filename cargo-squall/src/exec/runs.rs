@@ -398,9 +398,9 @@ impl Suite {
         let name = &test.name;
         let took = ended.took.as_secs_f64();
         let colon = if ended.remark.is_empty() { "" } else { ": " };
+        let (word, seeds) = (ended.verdict.word(), count(ended.runs as usize, "seed"));
         println!(
-            "{:>12} [{took:>8.3}s] {name}{colon}{}",
-            ended.verdict.word(),
+            "{word:>12} [{took:>8.3}s, {seeds:>9}] {name}{colon}{}",
             ended.remark
         );
         let Some(report) = std::env::var_os(REPORT_VARIABLE).filter(|_| self.by_cargo) else {
@@ -439,11 +439,11 @@ impl Suite {
             }
         }
         println!(
-            "{:>12} [{:>8.3}s] {}, {}: {}",
+            "{:>12} [{:>8.3}s, {:>9}] {}: {}",
             "Summary",
             took.as_secs_f64(),
-            count(done.len(), "test"),
             count(seeds as usize, "run"),
+            count(done.len(), "test"),
             parts.join(", ")
         );
     }

@@ -64,7 +64,8 @@ pub fn scratch(name: &str) -> PathBuf {
     path
 }
 
-fn run(at: &str, mut command: Command, arguments: &[&str], variables: &[(&str, &str)]) -> Ran {
+/// A command on a fixture, in an environment that tells of nothing else.
+fn prepared(at: &str, mut command: Command) -> Command {
     for (name, _) in std::env::vars_os() {
         let name_text = name.to_string_lossy();
         // What cargo told this test is not meant for another cargo.
@@ -79,11 +80,16 @@ fn run(at: &str, mut command: Command, arguments: &[&str], variables: &[(&str, &
             command.env_remove(&name);
         }
     }
-    let output = command
-        .args(arguments)
+    command
         .current_dir(fixture(at))
         .env("CARGO_TARGET_DIR", target())
-        .env("SQUALL_FAILURES", "off")
+        .env("SQUALL_FAILURES", "off");
+    command
+}
+
+fn run(at: &str, command: Command, arguments: &[&str], variables: &[(&str, &str)]) -> Ran {
+    let output = prepared(at, command)
+        .args(arguments)
         .envs(variables.iter().copied())
         .output()
         .unwrap();
@@ -112,9 +118,15 @@ pub fn squall_with(arguments: &[&str], variables: &[(&str, &str)]) -> Ran {
 
 /// `cargo squall` on a fixture.
 pub fn squall_at(fixture: &str, arguments: &[&str], variables: &[(&str, &str)]) -> Ran {
+    let command = squall_command(fixture);
+    run(fixture, command, arguments, variables)
+}
+
+/// `cargo squall` on a fixture, to be started by the test itself.
+pub fn squall_command(fixture: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_cargo-squall"));
     command.arg("squall");
-    run(fixture, command, arguments, variables)
+    prepared(fixture, command)
 }
 
 /// As [`squall_with`], without variables.

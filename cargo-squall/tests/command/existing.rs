@@ -40,8 +40,7 @@ fn a_suite_is_told_apart_test_by_test() {
         "opposite_locks: fails under ",
         "deadlock: no thread can ever go on",
         "without squall it passes",
-        "6 tests, ",
-        "4 passed, 2 flaky",
+        "6 tests: 4 passed, 2 flaky",
     ]);
     assert!(!ran.text.contains("never_holds"), "{}", ran.text);
 
@@ -126,7 +125,7 @@ fn a_program_is_judged_by_its_end() {
     let run = |word: &str| exec(&["--", &program, word], &seeds);
     run("day")
         .ended(0)
-        .says(&["PASS [", "existing\n", "1 test, 5 runs: 1 passed"]);
+        .says(&["PASS [", "existing\n", "5 runs] 1 test: 1 passed"]);
     run("echo").ended(0);
     let ends = [
         ("status", "exit status 7"),
@@ -157,6 +156,20 @@ fn a_single_seed_shows_what_the_program_prints() {
     let program = program();
     let ran = exec(&["--seed", "3", "--", &program, "day"], &[]).ended(0);
     ran.says(&["a day later\n", "and all is well\n"]);
+    // Also where output goes to a file, which both the command and the program write to.
+    let file = scratch("output");
+    let output = std::fs::File::create(&file).unwrap();
+    let ended = drive::squall_command(FIXTURE)
+        .args(["exec", "--seed", "3", "--", &program, "day"])
+        .stdout(output)
+        .status()
+        .unwrap();
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::remove_file(&file).unwrap();
+    assert!(
+        ended.success() && text.contains("\na day later\n") && text.contains("PASS ["),
+        "{text}"
+    );
     // Nothing of squall's is in the program's environment.
     exec(&["--seed", "3", "--", &program, "environment"], &[])
         .ended(0)

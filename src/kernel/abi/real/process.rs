@@ -155,6 +155,18 @@ pub(crate) fn make_zygote(command: &mut Command, fds: &[BorrowedFd<'_>]) {
     unsafe { command.pre_exec(prepare) };
 }
 
+/// Where copies for programs begin: out of the way of the files that they open, and below the simulated descriptors.
+const PASSED_ON: RawFd = 500;
+
+/// A copy of a descriptor that programs started from here inherit under its number. It is never closed.
+pub(crate) fn pass_on(fd: RawFd) -> io::Result<RawFd> {
+    // SAFETY: fcntl with F_DUPFD takes numbers and fails for a descriptor that is not open.
+    match unsafe { libc::fcntl(fd, libc::F_DUPFD, PASSED_ON) } {
+        -1 => Err(last_error()),
+        copy => Ok(copy),
+    }
+}
+
 /// Takes over a descriptor that was inherited under this number, and no longer passes it on. Each number is taken once.
 pub(crate) fn adopt(fd: RawFd) -> io::Result<OwnedFd> {
     // SAFETY: fcntl with F_SETFD takes a number and fails for one that is not open.
@@ -171,7 +183,7 @@ pub(crate) fn forget_variable(name: &str) {
     unsafe { std::env::remove_var(name) };
 }
 
-/// Sets a variable of the environment. The zygote calls this while it has no thread but parked ones.
+/// Sets a variable of the environment. Called while the process has no thread but parked ones.
 pub(crate) fn set_variable(name: &str, value: &str) {
     // SAFETY: as above.
     unsafe { std::env::set_var(name, value) };
