@@ -164,8 +164,16 @@ fn user_dispatch() -> Finding {
 fn memory_points() -> Finding {
     let (compiler, tried) = points::check();
     match tried {
-        Ok(()) => Finding::new("memory points", true, format!("{compiler}: its passes make them")),
-        Err(error) => Finding::new("memory points", false, format!("{compiler}: not possible ({error:#})")),
+        Ok(()) => Finding::new(
+            "memory points",
+            true,
+            format!("{compiler}: its passes make them"),
+        ),
+        Err(error) => Finding::new(
+            "memory points",
+            false,
+            format!("{compiler}: not possible ({error:#})"),
+        ),
     }
 }
 

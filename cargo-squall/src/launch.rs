@@ -30,31 +30,31 @@ pub fn test(words: &[OsString]) -> Result<u8> {
     let words = without.as_deref().unwrap_or(words);
     let (points, words) = Points::take(words)?;
     if without.is_some() && points == Points::Memory {
-        bail!("--existing and --points memory do not go together: the instrumentation calls squall, which those tests do not have");
+        bail!(
+            "--existing and --points memory do not go together: the instrumentation calls squall, which those tests do not have"
+        );
     }
     let mut run = Run::new("test", points, &words)?;
     if without.is_some() {
         run.settings.extend(existing::settings(&words)?);
         run.variables.push(existing::variable(&words)?);
     }
-    let ended = run
-        .command(&["test"], &words)?
-        .status()
-        .context("cannot start cargo")?;
-    let compiles = || {
-        // Only after a failure: what was built is not built again.
-        let own: Vec<OsString> = words
-            .iter()
-            .take_while(|word| *word != "--")
-            .cloned()
-            .collect();
-        let Ok(mut again) = run.command(&["test", "--no-run", "--quiet"], &own) else {
-            return false;
-        };
-        let again = again.stdout(Stdio::null()).stderr(Stdio::null()).status();
-        again.is_ok_and(|ended| ended.success())
-    };
-    Ok(run.judge(ended, compiles))
+    run.tests(&words)
+}
+
+/// `cargo test` with these variables, with the order of tasks chosen or on stock tokio.
+pub fn with(
+    words: &[OsString],
+    variables: Vec<(&'static str, String)>,
+    chosen: bool,
+) -> Result<u8> {
+    let (points, words) = Points::take(words)?;
+    let mut run = Run::new("test", points, &words)?;
+    if !chosen {
+        run.overriding.clear();
+    }
+    run.variables = variables;
+    run.tests(&words)
 }
 
 /// `cargo squall nextest`.
@@ -121,6 +121,28 @@ impl Run {
         })
     }
 
+    /// `cargo test`, and what it came to.
+    fn tests(&self, words: &[OsString]) -> Result<u8> {
+        let ended = self
+            .command(&["test"], words)?
+            .status()
+            .context("cannot start cargo")?;
+        let compiles = || {
+            // Only after a failure: what was built is not built again.
+            let own: Vec<OsString> = words
+                .iter()
+                .take_while(|word| *word != "--")
+                .cloned()
+                .collect();
+            let Ok(mut again) = self.command(&["test", "--no-run", "--quiet"], &own) else {
+                return false;
+            };
+            let again = again.stdout(Stdio::null()).stderr(Stdio::null()).status();
+            again.is_ok_and(|ended| ended.success())
+        };
+        Ok(self.judge(ended, compiles))
+    }
+
     fn command(&self, verb: &[&str], words: &[OsString]) -> Result<Command> {
         let mut command = Command::new(cargo());
         command
@@ -134,10 +156,14 @@ impl Run {
         }
         command.args(words);
         if self.overriding.is_empty() && self.points != Points::Memory {
-            command.env_remove(COMMAND_VARIABLE).env_remove(POINTS_VARIABLE);
+            command
+                .env_remove(COMMAND_VARIABLE)
+                .env_remove(POINTS_VARIABLE);
         } else {
             let verb = format!("{}{}", self.name, self.points.suffix());
-            command.env(COMMAND_VARIABLE, verb).env(POINTS_VARIABLE, self.points.name());
+            command
+                .env(COMMAND_VARIABLE, verb)
+                .env(POINTS_VARIABLE, self.points.name());
         }
         Ok(command)
     }

@@ -9,6 +9,7 @@ mod exec;
 mod instrument;
 mod launch;
 mod points;
+mod saved;
 mod status;
 mod workspace;
 
@@ -58,6 +59,13 @@ enum Command {
     /// Runs an existing binary under many seeds: a test binary's tests one by one, or a whole program. It needs no dependency on
     /// squall and is not rebuilt.
     Exec(exec::Arguments),
+    /// Runs a saved log once more, in the test that it comes from, or a seed.
+    Replay(saved::Replay),
+    /// Looks for a simpler run that fails as the one in a saved log does, and puts it in the log's place.
+    Shrink(saved::Look),
+    /// Says of a saved log from which decision on its failure was inevitable, and how many clean runs will show that it is
+    /// mended.
+    Explain(saved::Look),
     /// Says whether this machine and this workspace offer what squall uses.
     Doctor {
         /// The workspace's `Cargo.toml`.
@@ -91,6 +99,9 @@ fn main() -> ExitCode {
         Command::Test { arguments } => launch::test(&arguments),
         Command::Nextest { arguments } => launch::nextest(&arguments),
         Command::Exec(arguments) => exec::run(&arguments),
+        Command::Replay(asked) => saved::replay(&asked),
+        Command::Shrink(asked) => saved::shrink(&asked),
+        Command::Explain(asked) => saved::explain(&asked),
         Command::Doctor { manifest_path } => doctor::run(manifest_path),
     };
     match result {

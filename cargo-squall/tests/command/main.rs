@@ -155,6 +155,75 @@ fn a_failure_is_replayed_by_its_line_and_by_its_log() {
 }
 
 #[test]
+fn a_saved_log_is_replayed_shrunk_and_explained_by_the_command() {
+    let logs = scratch("saved");
+    let env = [
+        ("SQUALL_FAILURES", logs.to_str().unwrap()),
+        ("SQUALL_SHRINK", "off"),
+    ];
+    let arguments = [
+        "test",
+        "--locked",
+        "fails_out_of_order",
+        "--",
+        "--include-ignored",
+    ];
+    let first = squall_with(&arguments, &env).ended(1);
+    let file = std::fs::read_dir(&logs).unwrap().next();
+    let log = file.expect("a log was kept").unwrap().path();
+    let (path, before) = (
+        log.to_str().unwrap(),
+        std::fs::read_to_string(&log).unwrap(),
+    );
+    let failed = first.line("squall: fails");
+
+    let ran = squall(&["replay", path, "--locked"]).ended(1);
+    assert_eq!(ran.line("squall: fails"), failed);
+    let seed = failed
+        .split("seed ")
+        .nth(1)
+        .unwrap()
+        .split(':')
+        .next()
+        .unwrap();
+    let words = [
+        "replay",
+        seed,
+        "--locked",
+        "fails_out_of_order",
+        "--",
+        "--include-ignored",
+    ];
+    assert_eq!(squall(&words).ended(1).line("squall: fails"), failed);
+
+    squall(&["explain", path, "--budget", "20s", "--locked"])
+        .ended(1)
+        .says(&[
+            "  inevitable from ",
+            " clean runs in a row say with 95 % confidence ",
+        ]);
+    assert_eq!(std::fs::read_to_string(&log).unwrap(), before);
+
+    let ran = squall(&["shrink", path, "--budget", "20s", "--locked"]).ended(1);
+    assert_eq!(ran.line("squall: fails"), failed);
+    ran.says(&["  shrunk from "]);
+    let after = std::fs::read_to_string(&log).unwrap();
+    assert!(
+        before.starts_with("squall choice log 1\n") && after.starts_with("squall choice log 2\n")
+    );
+    let ran = squall(&["replay", path, "--locked"]).ended(1);
+    assert_eq!(ran.line("squall: fails"), failed);
+    std::fs::remove_dir_all(logs).unwrap();
+
+    squall(&["shrink", "/nowhere/x.log"])
+        .ended(2)
+        .says(&["cannot find the choice log /nowhere/x.log"]);
+    squall(&["explain", "Cargo.toml"])
+        .ended(2)
+        .says(&["Cargo.toml is no choice log of squall's"]);
+}
+
+#[test]
 fn a_tokio_from_elsewhere_stays_as_it_is_and_that_is_said() {
     let home = scratch("elsewhere");
     for (name, dependency) in [("tokio", ""), ("user", "tokio = { path = \"../tokio\" }")] {
@@ -180,7 +249,9 @@ fn a_tokio_from_elsewhere_stays_as_it_is_and_that_is_said() {
 
 #[test]
 fn the_doctor_says_what_can_be_instrumented() {
-    squall(&["doctor"])
-        .ended(0)
-        .says(&["ok   tokio", "the order of tasks", "ok   memory points: rustc 1."]);
+    squall(&["doctor"]).ended(0).says(&[
+        "ok   tokio",
+        "the order of tasks",
+        "ok   memory points: rustc 1.",
+    ]);
 }
