@@ -412,7 +412,19 @@ const ENDS: usize = 2;
 /// How a column is headed.
 pub(super) fn title(all: &Recorded, actor: Actor) -> String {
     match actor {
-        Actor::Thread(thread) => phrases::thread_name(all, thread),
+        Actor::Thread(thread) => {
+            let name = phrases::thread_name(all, thread);
+            let born = |event: &&Event| event.what == What::ThreadBorn { thread };
+            let born = all
+                .events
+                .iter()
+                .find(born)
+                .and_then(|event| all.site(event));
+            match born.filter(|_| name.starts_with("thread ")) {
+                Some(site) => format!("{name} ({})", site.place.short()),
+                None => name,
+            }
+        }
         Actor::Task(task) => match phrases::task_of(all, task) {
             Some(facts) => format!(
                 "{} ({})",

@@ -31,17 +31,6 @@ pub(crate) struct Told<'a> {
     pub(crate) unshrunk: Option<String>,
     /// What became of the log.
     pub(crate) log: Option<String>,
-    /// How much smaller than the run that was found the one is that the report is about.
-    pub(crate) shrunk: Option<Shrunk>,
-}
-
-/// Before and after shrinking.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Shrunk {
-    /// Decisions that depart from the plainest course.
-    pub(crate) decisions: [u64; 2],
-    /// Switches between threads and tasks.
-    pub(crate) switches: [u64; 2],
 }
 
 /// A text in the making; writing to a `String` cannot fail.
@@ -71,7 +60,6 @@ pub(crate) fn failure(told: &Told<'_>) -> String {
         replay,
         unshrunk,
         log,
-        shrunk,
     } = told;
     let mut page = Page(String::new());
     page.line(format!(
@@ -95,15 +83,6 @@ pub(crate) fn failure(told: &Told<'_>) -> String {
         facts.push(format!("{} kernel entries", report.steps));
     }
     page.line(format!("  the run: {}", facts.join(", ")));
-    if let Some(Shrunk {
-        decisions: [before, after],
-        switches: [most, least],
-    }) = shrunk
-    {
-        page.line(format!(
-            "  shrunk from {before} decisions and {most} switches to {after} and {least}"
-        ));
-    }
     if let Some(divergence) = &report.divergence {
         page.line(format!("  {divergence}"));
     }

@@ -188,7 +188,6 @@ impl Coordinator<'_> {
             replay: self.origin.command(&variables),
             unshrunk: unshrunk.map(|variables| self.origin.command(&variables)),
             log,
-            shrunk: None,
         };
         Failure {
             test: self.origin.test.clone(),

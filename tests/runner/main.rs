@@ -9,4 +9,5 @@ mod environment;
 mod fixtures;
 mod logs;
 mod processes;
+mod stories;
 mod verdicts;

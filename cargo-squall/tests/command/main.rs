@@ -6,6 +6,7 @@
 mod drive;
 mod existing;
 mod points;
+mod stories;
 
 use drive::{cargo_with, found, scratch, squall, squall_with};
 
