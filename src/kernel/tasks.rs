@@ -34,10 +34,20 @@ impl Tasks {
 /// single task is preempted once.
 #[derive(Clone, Copy)]
 struct Style {
-    /// About how many polls lie between two with a small budget; `None` for no small one at all.
-    gap: Option<u64>,
+    preempts: Preempts,
     /// Whether the driver's turn sometimes comes early.
     early_driver: bool,
+}
+
+/// Where tasks are preempted.
+#[derive(Clone, Copy)]
+enum Preempts {
+    /// Nowhere: as stock tokio.
+    Never,
+    /// Here and there, with about so many polls between two that have a small budget.
+    Every(u64),
+    /// At about each await on one of tokio's resources.
+    Always,
 }
 
 /// tokio's own budget of a poll.
@@ -45,8 +55,17 @@ const STOCK_BUDGET: u64 = 128;
 /// What takes its place. A budget of 0 preempts before a task has done anything, one of 1 between its first two steps; that
 /// is where most bugs of a few tasks lie. The stock one stands first, so that a log can be simplified towards it.
 const BUDGETS: [u8; 16] = [128, 1, 0, 2, 1, 0, 3, 1, 0, 5, 1, 0, 2, 1, 0, 9];
-/// How often small budgets come, by style.
-const GAPS: [Option<u64>; 8] = [None, Some(64), Some(16), Some(8), Some(4), Some(2), Some(1), Some(1)];
+/// What takes its place where tasks are preempted all the time. tokio's locks and semaphores ask for budget once they have what was
+/// asked for, so 0 preempts the holder and 1 whoever takes the next; a test may need either.
+const SMALL_BUDGETS: [u8; 8] = [128, 0, 1, 0, 1, 0, 1, 0];
+/// How often small budgets come, by style. In half of the runs every await is a point at which another task can go on; that is
+/// where short bugs are found soonest. Long ones need runs in which most tasks get on undisturbed.
+const PREEMPTS: [Preempts; 16] = {
+    use Preempts::{Always, Every, Never};
+    let sparse = [Never, Never, Every(64), Every(16), Every(8), Every(4), Every(2), Every(1)];
+    let [a, b, c, d, e, f, g, h] = sparse;
+    [a, b, c, d, e, f, g, h, Always, Always, Always, Always, Always, Always, Always, Always]
+};
 /// Polls that need not ask where nothing is ever preempted: as many as the answer can say.
 const FOR_LONG: u64 = 0xff_ffff;
 
@@ -55,10 +74,14 @@ impl Kernel {
         if let Some(style) = self.tasks.style {
             return style;
         }
-        let drawn = self.oracle.below(Domain::Schedule, 16);
+        let kinds = PREEMPTS.len();
+        let drawn = self.oracle.below(Domain::Schedule, 2 * kinds as u64) as usize;
         let style = Style {
-            gap: GAPS[drawn as usize % GAPS.len()].filter(|_| !self.tasks.whole_polls),
-            early_driver: drawn >= 8,
+            preempts: match self.tasks.whole_polls {
+                true => Preempts::Never,
+                false => PREEMPTS[drawn % kinds],
+            },
+            early_driver: drawn >= kinds,
         };
         self.tasks.style = Some(style);
         style
@@ -166,14 +189,21 @@ impl Kernel {
 
     /// The budget of the poll that begins, and how many further polls on this thread have tokio's own without asking.
     pub(crate) fn budget(&mut self) -> (u64, u64) {
-        let Some(gap) = self.style().gap else {
-            return (STOCK_BUDGET, FOR_LONG);
+        let gap = match self.style().preempts {
+            Preempts::Never => return (STOCK_BUDGET, FOR_LONG),
+            Preempts::Always => return (self.draw_budget(&SMALL_BUDGETS, 1).0, 0),
+            Preempts::Every(gap) => gap,
         };
-        let kinds = BUDGETS.len() as u64;
-        let drawn = self.oracle.below(Domain::Schedule, kinds * 2 * gap);
+        self.draw_budget(&BUDGETS, 2 * gap)
+    }
+
+    /// One of these budgets, and a number of polls below this one.
+    fn draw_budget(&mut self, budgets: &[u8], polls: u64) -> (u64, u64) {
+        let kinds = budgets.len() as u64;
+        let drawn = self.oracle.below(Domain::Schedule, kinds * polls);
         self.trace.fold(drawn);
         let (kind, polls) = (drawn % kinds, drawn / kinds);
-        let budget = u64::from(BUDGETS[kind as usize]);
+        let budget = u64::from(budgets[kind as usize]);
         if self.trace.recording() {
             self.tell(What::Budget { of: budget }, false);
         }
