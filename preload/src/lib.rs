@@ -3,7 +3,12 @@
 //!
 //! Besides `src/kernel/abi` this is the only place with symbols of libc, and with unsafe code.
 
-#![cfg(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu"))]
+#![cfg(all(
+    target_os = "linux",
+    target_arch = "x86_64",
+    target_env = "gnu",
+    not(squall_portable)
+))]
 
 use squall::kernel::preload::{Main, Routine, heap, start};
 use std::arch::naked_asm;
