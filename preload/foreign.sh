@@ -12,17 +12,18 @@ work=${1:-/tmp/squall-foreign}
 SEEDS=${SEEDS:-100} BUDGET=${BUDGET:-5s} LIMIT=${LIMIT:-600}
 mkdir -p "$work"
 
-# crate, version, what cargo test is told
+# crate, version, where runs may switch, what cargo test is told. Suites that poll futures by hand, and then assert that they are
+# ready or that nothing woke them, want polls that do not end early.
 suites=(
-  "async-channel 2.5.0 --lib --tests"
-  "bb8 0.9.1 --lib --tests"
-  "deadpool 0.13.1 --lib --tests --all-features"
-  "flume 0.12.0 --lib --test async --test iter --test stream --test select --test ready"
-  "mini-redis 0.4.1 --lib --tests"
-  "moka 0.12.16 --lib --features future,sync"
-  "tokio-stream 0.1.17 --tests --all-features"
-  "tokio-util 0.7.20 --lib --tests --all-features"
-  "tower 0.5.3 --lib --all-features"
+  "async-channel 2.5.0 polls --lib --tests"
+  "bb8 0.9.1 polls --lib --tests"
+  "deadpool 0.13.1 polls --lib --tests --all-features"
+  "flume 0.12.0 polls --lib --test async --test iter --test stream --test select --test ready"
+  "mini-redis 0.4.1 polls --lib --tests"
+  "moka 0.12.16 polls --lib --features future,sync"
+  "tokio-stream 0.1.17 awaits --tests --all-features"
+  "tokio-util 0.7.20 awaits --lib --tests --all-features"
+  "tower 0.5.3 awaits --lib --all-features"
 )
 
 squall=${SQUALL:-}
@@ -32,7 +33,7 @@ if [ -z "$squall" ]; then
   squall=$target/release/cargo-squall
 fi
 unset CARGO_TARGET_DIR
-export SQUALL_FAILURES=off
+export SQUALL_FAILURES=off CARGO_PROFILE_DEV_DEBUG=line-tables-only
 
 # The source, as cargo fetched it.
 source_of() {
@@ -49,10 +50,10 @@ source_of() {
 
 seconds() { awk -v a="$1" -v b="$(date +%s.%N)" 'BEGIN { printf "%.1f", b - a }'; }
 
-echo "| crate | tests | native | squall, 1 seed each | squall, $SEEDS seeds | same verdicts | flaky | failed under every seed | fail natively | in trouble | digests in two processes |"
-echo "|---|---|---|---|---|---|---|---|---|---|---|"
+echo "| crate | points | tests | native | squall, 1 seed each | squall, $SEEDS seeds | same verdicts | flaky | failed under every seed | fail natively | in trouble | digests in two processes |"
+echo "|---|---|---|---|---|---|---|---|---|---|---|---|"
 for suite in "${suites[@]}"; do
-  read -r crate version arguments <<<"$suite"
+  read -r crate version points arguments <<<"$suite"
   if [ $# -gt 0 ] && [[ " $* " != *" $crate "* ]]; then continue; fi
   place=$work/$crate-$version
   if [ ! -d "$place" ]; then
@@ -71,17 +72,17 @@ for suite in "${suites[@]}"; do
     [ -z "$broken" ] && break
     for test in $broken; do mkdir -p left-out; mv "tests/$test.rs" left-out/ 2>/dev/null; done
   done
-  if ! timeout "$LIMIT" "$squall" squall test --existing --no-run $arguments >build-squall.log 2>&1; then
+  if ! timeout "$LIMIT" "$squall" squall test --existing --points $points --no-run $arguments >build-squall.log 2>&1; then
     echo "| $crate $version | does not build, see $place/build-squall.log |"; continue
   fi
   since=$(date +%s.%N); timeout "$LIMIT" cargo test --no-fail-fast $arguments >native.log 2>&1; native=$(seconds "$since")
   since=$(date +%s.%N)
-  SQUALL_SEEDS=1 timeout "$LIMIT" "$squall" squall test --existing $arguments >one.log 2>&1; one=$(seconds "$since")
+  SQUALL_SEEDS=1 timeout "$LIMIT" "$squall" squall test --existing --points $points $arguments >one.log 2>&1; one=$(seconds "$since")
   since=$(date +%s.%N)
-  SQUALL_SEEDS=$SEEDS SQUALL_BUDGET=$BUDGET SQUALL_DIGEST=1 timeout "$LIMIT" "$squall" squall test --existing $arguments >many.log 2>&1
+  SQUALL_SEEDS=$SEEDS SQUALL_BUDGET=$BUDGET SQUALL_DIGEST=1 timeout "$LIMIT" "$squall" squall test --existing --points $points $arguments >many.log 2>&1
   many=$(seconds "$since")
   for run in 1 2; do
-    SQUALL_SEEDS=3 SQUALL_DIGEST=1 SQUALL_ISOLATION=process timeout "$LIMIT" "$squall" squall test --existing $arguments 2>/dev/null |
+    SQUALL_SEEDS=3 SQUALL_DIGEST=1 SQUALL_ISOLATION=process timeout "$LIMIT" "$squall" squall test --existing --points $points $arguments 2>/dev/null |
       grep -a ' digest ' >"digests-$run"
   done
   digests="differ"; cmp -s digests-1 digests-2 && digests="equal ($(wc -l <digests-1))"
@@ -91,5 +92,5 @@ for suite in "${suites[@]}"; do
   tests=$(wc -l <verdicts-squall)
   same=$(comm -12 verdicts-native verdicts-squall | wc -l)
   names() { local found; found=$(verdict "$1" | paste -sd ' '); echo "${found:-none}"; }
-  echo "| $crate $version | $tests | $native s | $one s | $many s | $same | $(names FLAKY) | $(names FAIL) | $(names BROKEN) | $(names TROUBLE) | $digests |"
+  echo "| $crate $version | $points | $tests | $native s | $one s | $many s | $same | $(names FLAKY) | $(names FAIL) | $(names BROKEN) | $(names TROUBLE) | $digests |"
 done

@@ -205,12 +205,18 @@ fn survey(origin: &Origin, settings: &Resolved) -> Result<Survey, coordinator::T
 
 /// Leaves the program the environment that it would have without squall: what is set for squall may differ from run to run.
 fn clear(exec: &Exec) {
-    process::forget_variable(EXEC);
     match &exec.preload {
         Some(before) => process::set_variable(PRELOAD, before),
         None => process::forget_variable(PRELOAD),
     }
-    let ours = |name: &String| name.starts_with("SQUALL_") && name != protocol::ZYGOTE;
+    // Those that carry something are cleared by who takes it.
+    let carriers = [protocol::ZYGOTE, TERMINAL_VARIABLE];
+    let ours = |name: &String| {
+        let start = ["SQUALL_", "CARGO_SQUALL"]
+            .iter()
+            .any(|start| name.starts_with(start));
+        start && !carriers.contains(&name.as_str())
+    };
     let names: Vec<String> = std::env::vars_os()
         .filter_map(|(name, _)| name.into_string().ok())
         .filter(ours)

@@ -9,6 +9,8 @@ use std::path::Path;
 pub const OPTION: &str = "--existing";
 /// Hands the options that decide what cargo builds on to the runner, for replay lines: a JSON list.
 const OPTIONS_VARIABLE: &str = "CARGO_SQUALL_OPTIONS";
+/// Says where runs may switch (`launch`).
+const POINTS_VARIABLE: &str = "CARGO_SQUALL_POINTS";
 /// The only platform on which simulations run.
 const PLATFORM: &str = "x86_64-unknown-linux-gnu";
 
@@ -106,6 +108,12 @@ pub fn again(binary: &Path, test: Option<&String>) -> Option<Vec<String>> {
     let mut words: Vec<String> = ["cargo", "squall", "test", OPTION]
         .map(str::to_owned)
         .to_vec();
+    if let Some(points) = std::env::var(POINTS_VARIABLE)
+        .ok()
+        .filter(|points| points != "polls")
+    {
+        words.extend(["--points".to_owned(), points]);
+    }
     words.extend(options);
     if let Ok(package) = std::env::var("CARGO_PKG_NAME") {
         words.extend(["-p".to_owned(), package]);
