@@ -9,6 +9,8 @@
 
 use super::Kernel;
 use super::oracle::Touch;
+use super::record::What;
+use super::sched::{On, Space, Word};
 use super::world::Cost;
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -271,6 +273,16 @@ impl Kernel {
             self.wait_out();
         }
         self.before(touch, spins)
+    }
+
+    /// Records an access of the running thread, which it makes now.
+    #[cold]
+    pub(crate) fn tell_access(&mut self, place: Place, write: bool) {
+        let about = self.about_wait(&On::Word(Word {
+            space: Space::Memory,
+            address: place.0 as usize,
+        }));
+        self.tell(What::Access { write, about }, true);
     }
 
     /// The running thread has looked at one word very often. If nobody else can go on, only an event can end that.

@@ -90,6 +90,13 @@ pub enum What {
         /// Where it stood before.
         from: u64,
     },
+    /// Memory that others may see is accessed.
+    Access {
+        /// It may be changed.
+        write: bool,
+        /// Which word.
+        about: About,
+    },
     /// A task was spawned.
     TaskBorn {
         /// It.
@@ -232,6 +239,8 @@ impl std::fmt::Display for What {
             What::Wake { thread, .. } => write!(f, "the wait of thread {thread} is over"),
             What::Switch { to, .. } => write!(f, "switch to thread {to}"),
             What::TimeJump { from } => write!(f, "the clock goes on from {from} ns"),
+            What::Access { write: true, about } => write!(f, "writes {about}"),
+            What::Access { about, .. } => write!(f, "reads {about}"),
             What::TaskBorn { task } => write!(f, "spawns task {task}"),
             What::PollBegins { task } => write!(f, "polls task {task}"),
             What::PollEnds { task, ready: true } => write!(f, "task {task} is ready"),

@@ -64,6 +64,8 @@ pub(crate) enum Space {
     Semaphore,
     Once,
     Barrier,
+    /// What a program only reads and writes.
+    Memory,
 }
 
 /// A thread gives up the processor until something happens or `until` (virtual nanoseconds) is reached.

@@ -251,6 +251,7 @@ impl Kernel {
             Space::Semaphore => "semaphore",
             Space::Once => "once",
             Space::Barrier => "barrier",
+            Space::Memory => "memory",
         };
         About::Word {
             kind: kind.into(),

@@ -382,6 +382,7 @@ impl Kernel {
                 sched::Space::Semaphore => "a semaphore".to_owned(),
                 sched::Space::Once => "a pthread_once routine".to_owned(),
                 sched::Space::Barrier => "a pthread barrier".to_owned(),
+                sched::Space::Memory => "memory".to_owned(),
             },
             sched::On::Join(t) => format!("the end of thread {}", self.thread_label(*t)),
         };

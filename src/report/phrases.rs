@@ -68,6 +68,7 @@ pub(super) fn phrase(all: &Recorded, event: &Event, site: Option<&Site>) -> Opti
             Some(format!("panics: {first}"))
         }
         What::Wake { .. }
+        | What::Access { .. }
         | What::TaskBorn { .. }
         | What::PollBegins { .. }
         | What::PollEnds { .. }
@@ -205,6 +206,36 @@ pub(super) fn short_place(place: &str) -> &str {
     match file.matches(':').count() {
         2 => file.rsplit_once(':').map_or(file, |(short, _)| short),
         _ => file,
+    }
+}
+
+/// Memory is accessed by the program itself, by an atomic operation of its own, or by a lock; `None` for what other parts
+/// of std do on its behalf.
+pub(super) fn access(site: &Site, write: bool, number: u32) -> Option<String> {
+    let via = site.via.as_str();
+    let operation = via
+        .rsplit("::")
+        .next()
+        .unwrap_or(via)
+        .trim_start_matches("atomic_");
+    let atomic = [
+        "load",
+        "store",
+        "swap",
+        "compare_exchange",
+        "compare_exchange_weak",
+    ]
+    .contains(&operation)
+        || operation.starts_with("fetch_");
+    let lock = ["Mutex", "RwLock", "Condvar"]
+        .iter()
+        .any(|kind| via.starts_with(kind));
+    match via {
+        "" if write => Some(format!("writes #{number}")),
+        "" => Some(format!("reads #{number}")),
+        _ if atomic => Some(format!("{operation} #{number}")),
+        via if lock => Some(format!("{via} #{number}")),
+        _ => None,
     }
 }
 

@@ -65,6 +65,8 @@ struct Teller<'a> {
     holders: HashMap<u32, Vec<Actor>>,
     /// The threads that do something at a place of the program's own.
     placed: HashSet<u32>,
+    /// The words of memory in whose order something can lie.
+    shared: HashSet<u32>,
 }
 
 /// The steps of a run, told up to the event `end`.
@@ -78,6 +80,7 @@ pub(super) fn tell(all: &Recorded, end: usize) -> Told {
         waiting: BTreeMap::new(),
         holders: HashMap::new(),
         placed: placed.map(|event| event.thread).collect(),
+        shared: shared(all, events),
     };
     // Events of no thread are those of the end.
     let events = events
@@ -95,6 +98,28 @@ pub(super) fn tell(all: &Recorded, end: usize) -> Told {
 pub(super) fn place<'a>(all: &'a Recorded, event: &Event) -> Option<&'a Site> {
     all.site(event)
         .filter(|site| !site.via.ends_with("block_on"))
+}
+
+/// The words that several access, and at least one of them changes.
+fn shared(all: &Recorded, events: &[Event]) -> HashSet<u32> {
+    let mut seen: HashMap<u32, (Actor, bool, bool)> = HashMap::new();
+    for event in events {
+        if let What::Access {
+            write,
+            about: About::Word { number, .. },
+        } = event.what
+            && place(all, event).is_some_and(|site| phrases::access(site, write, number).is_some())
+        {
+            let by = actor(event);
+            let (first, several, written) = seen.entry(number).or_insert((by, false, false));
+            *several |= *first != by;
+            *written |= write;
+        }
+    }
+    let shared = seen
+        .into_iter()
+        .filter(|(_, (_, several, written))| *several && *written);
+    shared.map(|(number, _)| number).collect()
 }
 
 fn actor(event: &Event) -> Actor {
@@ -148,6 +173,17 @@ impl<'a> Teller<'a> {
                 self.goes_on(actor);
                 let text = format!("wakes {}", phrases::task_name(self.all, *task));
                 self.add(event, site, text);
+            }
+            What::Access {
+                write,
+                about: About::Word { number, .. },
+            } => {
+                if self.shared.contains(number)
+                    && let Some(text) = site.and_then(|site| phrases::access(site, *write, *number))
+                {
+                    self.goes_on(actor);
+                    self.add(event, site, text);
+                }
             }
             What::ThreadDied => {
                 // Of interest only right after what it did.

@@ -26,7 +26,9 @@ pub(crate) fn subcommand() -> Option<String> {
 
 /// In a log's description of its run: where it could switch, unless that is what the command does without being told.
 pub(crate) fn points() -> Option<String> {
-    let points = std::env::var(POINTS).ok().filter(|points| points != "polls")?;
+    let points = std::env::var(POINTS)
+        .ok()
+        .filter(|points| points != "polls")?;
     Some(format!("{SWITCHES}{points}"))
 }
 

@@ -1,7 +1,7 @@
 //! The stories of failing tests whose tasks are known: columns, awaits with their lines, who holds what. The tests that fail
 //! are in the fixture's `stories.rs`, and the lines that are looked for bear a mark there.
 
-use crate::drive::{Ran, squall_with};
+use crate::drive::{Ran, squall_at, squall_with};
 
 const SOURCE: &str = include_str!("../fixtures/orders/tests/stories.rs");
 
@@ -131,4 +131,32 @@ fn who_waits_for_ever_is_told_with_the_innermost_await() {
     )]);
     // The task that came through does not wait.
     assert!(!ran.text.contains("task 1 awaits"), "{}", ran.text);
+}
+
+#[test]
+fn single_accesses_to_memory_are_told_where_they_are_points() {
+    let arguments = [
+        "test",
+        "--locked",
+        "--points",
+        "memory",
+        "--test",
+        "stories",
+        "--",
+        "--ignored",
+    ];
+    let ran = squall_at("memory", &arguments, &[("COLUMNS", "200")]).ended(1);
+    let cells = cells(&ran);
+    let of = |column: usize, start: &str| {
+        let told = |(at, text): &(usize, String)| *at == column && text.contains(start);
+        let at = cells.iter().position(told);
+        at.unwrap_or_else(|| panic!("no {start} in column {column} of:\n{}", ran.text))
+    };
+    // Both read before either writes.
+    let last_read = of(1, "load #").max(of(2, "load #"));
+    let first_write = of(1, "store #").min(of(2, "store #"));
+    assert!(last_read < first_write, "{}", ran.text);
+    // What std does for its own purposes is not told.
+    assert!(!ran.text.contains("Arc::clone"), "{}", ran.text);
+    assert!(switches(&cells) <= 12, "{}", ran.text);
 }

@@ -121,10 +121,15 @@ fn access(address: usize, size: usize, write: bool, caller: usize) -> bool {
     };
     let words = (address + size - 1) / 8 - address / 8 + 1;
     let site = heap::place_in_program(caller);
-    let Some(next) = thread::with_kernel(|k| k.access(place, words, site, write)) else {
+    let (next, told) =
+        thread::with_kernel(|k| (k.access(place, words, site, write), k.trace.recording()));
+    let Some(next) = next else {
         return false;
     };
     go_on(next);
+    if told {
+        thread::with_kernel(|k| k.tell_access(place, write));
+    }
     true
 }
 
@@ -136,7 +141,12 @@ fn atomic<T>(address: *mut T, write: bool, caller: usize) -> bool {
     }
     let place = thread::place_even_if_own(address as usize);
     let site = heap::place_in_program(caller);
-    go_on(thread::with_kernel(|k| k.atomic(place, site, write)));
+    let (next, told) =
+        thread::with_kernel(|k| (k.atomic(place, site, write), k.trace.recording()));
+    go_on(next);
+    if told {
+        thread::with_kernel(|k| k.tell_access(place, write));
+    }
     true
 }
 
