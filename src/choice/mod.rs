@@ -182,15 +182,13 @@ impl Choices {
     pub fn replay(&mut self, log: Log) {
         self.set_run(log.header.seed, log.header.strategy);
         self.plain = false;
+        self.profile = Arc::new(log.header.profile.clone());
         match log.guide {
             Some(guide) => {
                 self.lens = Some(Lens::following(guide.offer, &guide.departures));
                 self.course = Some((guide.course, Follower::default()));
             }
-            None => {
-                self.profile = Arc::new(log.header.profile.clone());
-                self.replay = Some(Replay::new(log));
-            }
+            None => self.replay = Some(Replay::new(log)),
         }
     }
 

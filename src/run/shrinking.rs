@@ -11,6 +11,7 @@ use super::verdict::Verdict;
 use super::verify::{explain, trace_of};
 use crate::choice::shrink::{self, Edit, Run, Tries};
 use crate::choice::{Course, Departure, Guide, Log, Offer, Size, guide};
+use crate::explore::Profile;
 use crate::kernel::abi::real::blackbox::Output;
 
 /// The most candidates that a child gets at a time.
@@ -73,8 +74,11 @@ impl Coordinator<'_> {
             _ => (report.steps * LONGER + MORE_STEPS).min(self.settings.max_steps),
         };
         let mut header = log.header.clone();
-        // Where no strategy is asked, none needs to know anything.
-        header.profile = crate::explore::Profile::default();
+        // Where no strategy is asked, none needs to know anything; memory points still follow from it.
+        header.profile = Profile {
+            sites: std::mem::take(&mut header.profile.sites),
+            ..Profile::default()
+        };
         // Which of the two ways of telling is the simpler one depends on the bug, so both are tried; a log that is shrunk
         // already has chosen.
         let offers: &[Offer] = match &log.guide {
