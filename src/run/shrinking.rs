@@ -10,8 +10,9 @@ use super::trial;
 use super::verdict::Verdict;
 use super::verify::{explain, trace_of};
 use crate::choice::shrink::{self, Edit, Run, Tries};
-use crate::choice::{Course, Departure, Guide, Log, Offer, Size, guide};
+use crate::choice::{Course, Departure, Guide, Log, Offer, guide};
 use crate::explore::Profile;
+use crate::kernel::Domain;
 use crate::kernel::abi::real::blackbox::Output;
 
 /// The most candidates that a child gets at a time.
@@ -23,6 +24,9 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// A candidate may take so many times the kernel entries of the run that is shrunk, and some more.
 const LONGER: u64 = 4;
 const MORE_STEPS: u64 = 20_000;
+
+/// A run without any departure is not made simpler if it costs no more.
+const SIMPLE: u64 = 12;
 
 /// What shrinking a run came to.
 pub(super) enum Shrunk {
@@ -52,7 +56,9 @@ impl Simpler {
             before.switches,
             guide.departures.len(),
             after.switches,
-            after.decisions.saturating_sub(guide.departures.len() as u64),
+            after
+                .decisions
+                .saturating_sub(guide.departures.len() as u64),
         )
     }
 }
@@ -70,7 +76,9 @@ impl Coordinator<'_> {
             return Ok(Shrunk::Not(Some(why.to_owned())));
         }
         let max_steps = match report.verdict {
-            Verdict::StepLimit { .. } | Verdict::Livelock { .. } | Verdict::TimeLimit { .. } => self.settings.max_steps,
+            Verdict::StepLimit { .. } | Verdict::Livelock { .. } | Verdict::TimeLimit { .. } => {
+                self.settings.max_steps
+            }
             _ => (report.steps * LONGER + MORE_STEPS).min(self.settings.max_steps),
         };
         let mut header = log.header.clone();
@@ -86,7 +94,14 @@ impl Coordinator<'_> {
             None => &[Offer::Taken, Offer::Left],
         };
         let end = Instant::now() + time;
-        let mut before = None;
+        let before = match &log.guide {
+            Some(guide) => guide.before,
+            None => {
+                let picks = log.decisions(Domain::Schedule);
+                let others = (log.len() - picks.len()) as u64 + log.omitted;
+                guide::size(picks.iter(), others)
+            }
+        };
         let mut found: Option<(Offer, Run)> = None;
         let mut shrunk = log.guide.is_some();
         for (i, &offer) in offers.iter().enumerate() {
@@ -101,25 +116,29 @@ impl Coordinator<'_> {
             let Some(start) = driver.start(log)? else {
                 continue;
             };
-            before.get_or_insert(Size {
-                decisions: start.size.decisions.max(log.len() as u64 + log.omitted),
-                ..start.size
-            });
             let plain = start.departures.is_empty();
-            let (best, accepted) = shrink::shrink(start, &mut driver)?;
+            let (best, accepted) = match plain {
+                true => (start, 0),
+                false => shrink::shrink(start, &mut driver)?,
+            };
             shrunk |= accepted > 0 || plain;
-            if found.as_ref().is_none_or(|(_, found)| best.cost() < found.cost()) {
+            if found
+                .as_ref()
+                .is_none_or(|(_, found)| best.cost() < found.cost())
+            {
                 found = Some((offer, best));
             }
+            if found.as_ref().is_some_and(|(_, found)| found.cost() == 0) {
+                break;
+            }
         }
-        let (Some((offer, best)), Some(before)) = (found, before) else {
+        let Some((offer, best)) = found else {
             let why = "not shrunk: the run is too long to be told by its departures";
             return Ok(Shrunk::Not(Some(why.to_owned())));
         };
         if !shrunk {
             return Ok(Shrunk::Not(None));
         }
-        let before = log.guide.as_ref().map_or(before, |guide| guide.before);
         let mut log = Log::new(header);
         log.guide = Some(Guide {
             offer,
@@ -146,7 +165,8 @@ impl Coordinator<'_> {
             guide.after = guide::size(decisions.iter().map(|(_, decision)| decision), omitted);
         }
         let second = self.explained(job(&log, first.steps))?;
-        let same = |one: &RunReport| one.verdict.signature() == signature && one.divergence.is_none();
+        let same =
+            |one: &RunReport| one.verdict.signature() == signature && one.divergence.is_none();
         if !same(&first) || !same(&second) || first.digest != second.digest {
             let why = "not shrunk: in a process of its own the simpler run does not fail the same way each time";
             return Ok(Shrunk::Not(Some(why.to_owned())));
@@ -173,14 +193,16 @@ struct Driver<'d, 'c> {
 }
 
 impl Driver<'_, '_> {
-    /// The run of a log as departures, or one without any that fails the same way.
+    /// A run without any departure that fails the same way, if that is simple enough; or the run of the log, as departures.
     fn start(&mut self, log: &Log) -> Result<Option<Run>, Trouble> {
         let nothing = [Edit::Without(Vec::new())];
-        let told = match self.part(log.to_text(), &nothing, u64::MAX)?.hit {
-            Some(hit) => Some(hit),
-            None => self.first(&[], &nothing, u64::MAX)?,
-        };
-        Ok(told.map(|(_, run)| run))
+        let plainest = self.first(&[], &nothing, u64::MAX)?.map(|(_, run)| run);
+        if plainest.as_ref().is_some_and(|run| run.cost() <= SIMPLE) {
+            return Ok(plainest);
+        }
+        // What is too long to be told may still fail without any departure.
+        let told = self.part(log.to_text(), &nothing, u64::MAX)?.hit;
+        Ok(told.map(|(_, run)| run).or(plainest))
     }
 
     fn part(&mut self, base: String, edits: &[Edit], cost: u64) -> Result<Part, Trouble> {
