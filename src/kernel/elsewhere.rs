@@ -15,6 +15,9 @@ pub fn instrumented() -> bool {
 /// Does nothing.
 pub fn touch(_: Touch) {}
 
+/// Does nothing.
+pub fn intend(_: Touch) {}
+
 /// Always `None`.
 pub fn now() -> Option<u64> {
     None

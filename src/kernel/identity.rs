@@ -30,6 +30,10 @@ pub(crate) struct Link {
     quiet: AtomicU32,
     /// 1 if the beginnings and ends of polls are to be reported.
     watch: AtomicU32,
+    /// tokio's own: which task goes before the future of `block_on`.
+    before_root: AtomicU32,
+    /// 1 if the future of `block_on` takes part in the choice of who is next.
+    root_joins: AtomicU32,
     /// The address of the functions that tokio may call.
     doors: AtomicUsize,
 }
@@ -133,6 +137,7 @@ impl Kernel {
         if let Some(link) = self.sched.me().link {
             return link;
         }
+        let joins = self.root_joins();
         let all = &mut self.identities;
         if all.linked == all.links.len() {
             all.links.push(Box::leak(Box::default()));
@@ -142,6 +147,8 @@ impl Kernel {
         link.task.store(0, Relaxed);
         link.quiet.store(0, Relaxed);
         link.watch.store(u32::from(self.trace.recording()), Relaxed);
+        link.before_root.store(0, Relaxed);
+        link.root_joins.store(u32::from(joins), Relaxed);
         link.doors.store(doors, Relaxed);
         self.sched.me_mut().link = Some(link);
         link

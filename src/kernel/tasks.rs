@@ -37,6 +37,9 @@ struct Style {
     preempts: Preempts,
     /// Whether the driver's turn sometimes comes early.
     early_driver: bool,
+    /// Whether the future of `block_on` is one among the tasks that are ready. In stock tokio it waits for a round to end,
+    /// and goes first then.
+    root_joins: bool,
 }
 
 /// Where tasks are preempted.
@@ -82,6 +85,7 @@ impl Kernel {
                 false => PREEMPTS[drawn % kinds],
             },
             early_driver: drawn >= kinds,
+            root_joins: drawn != 0,
         };
         self.tasks.style = Some(style);
         style
@@ -185,6 +189,11 @@ impl Kernel {
             0 => {}
             task => self.sched.entities[task as usize].touch = Touch::UNKNOWN,
         }
+    }
+
+    /// Whether the future of `block_on` takes part in the choice of who is next.
+    pub(super) fn root_joins(&mut self) -> bool {
+        self.style().root_joins
     }
 
     /// The budget of the poll that begins, and how many further polls on this thread have tokio's own without asking.

@@ -32,7 +32,7 @@ const TASK_ID: &[&str] = &["src/runtime/task/id.rs"];
 pub(super) const ROOT: &[&str] = &["src/lib.rs"];
 
 /// Every expression that is rewritten. A version of tokio is instrumented if each is found as often as it says here.
-const SEAMS: [Seam; 16] = [
+const SEAMS: [Seam; 17] = [
     Seam {
         what: "the order of tasks",
         files: CURRENT_THREAD,
@@ -41,10 +41,17 @@ const SEAMS: [Seam; 16] = [
         times: 1,
     },
     Seam {
+        what: "the turn of `block_on`'s own future",
+        files: CURRENT_THREAD,
+        from: "if handle.reset_woken() {",
+        to: "if crate::squall::root(handle.reset_woken(), &core.tasks) {",
+        times: 1,
+    },
+    Seam {
         what: "the driver's turn",
         files: CURRENT_THREAD,
         from: "0..handle.shared.config.event_interval {",
-        to: "0..crate::squall::round(handle.shared.config.event_interval) {",
+        to: "crate::squall::rounds(handle.shared.config.event_interval, &handle.shared.woken) {",
         times: 1,
     },
     Seam {

@@ -23,6 +23,7 @@ type Tag = unsafe extern "C" fn(*const c_void, u32) -> u32;
 #[repr(C)]
 struct Doors {
     pick: unsafe extern "C" fn(u32, *const c_void, Tag) -> u32,
+    root: unsafe extern "C" fn(u32, *const c_void, Tag, u32) -> u32,
     point: extern "C" fn(u32),
     budget: extern "C" fn() -> u64,
     round: extern "C" fn(u32) -> u32,
@@ -34,6 +35,7 @@ struct Doors {
 
 static DOORS: Doors = Doors {
     pick,
+    root,
     point,
     budget,
     round,
@@ -89,10 +91,33 @@ unsafe extern "C" fn pick(tasks: u32, queue: *const c_void, tag: Tag) -> u32 {
     if !simulated() {
         return 0;
     }
-    let me = thread::me();
     // SAFETY: the queue is the caller's and has so many tasks, and `tag` only looks.
-    let tag = |at: u32| unsafe { tag(queue, at.min(tasks - 1)) };
-    let (index, next) = thread::with_kernel(|k| k.poll_one_of(tasks, tag));
+    poll_one_of(tasks, |at| unsafe { tag(queue, at) })
+}
+
+/// The future of `block_on` can go on, and so can `tasks` in `queue`: which? 0 stands for the future, the tasks count from 1.
+/// The future has waited longest, unless `last` says that no task has gone since it did.
+unsafe extern "C" fn root(tasks: u32, queue: *const c_void, tag: Tag, last: u32) -> u32 {
+    if !simulated() {
+        return 0;
+    }
+    let root = if last == 0 { 0 } else { tasks };
+    let picked = poll_one_of(tasks + 1, |at| match at {
+        // A thread's number, which tokio need not be asked for.
+        at if at == root => 0,
+        // SAFETY: as above.
+        at => unsafe { tag(queue, at - u32::from(at > root)) },
+    });
+    match picked {
+        at if at == root => 0,
+        at => at + u32::from(at < root),
+    }
+}
+
+#[inline]
+fn poll_one_of(choices: u32, tag: impl Fn(u32) -> u32) -> u32 {
+    let me = thread::me();
+    let (index, next) = thread::with_kernel(|k| k.poll_one_of(choices, tag));
     if next != me {
         switch_before_poll(me, next);
     }

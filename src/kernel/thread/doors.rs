@@ -7,7 +7,7 @@ use super::{
 use crate::kernel::abi::{raw, sancov};
 use crate::kernel::outcome::HostInfo;
 use crate::kernel::record::What;
-use crate::kernel::{Domain, End, LinkChange};
+use crate::kernel::{Domain, End, LinkChange, Touch};
 use std::sync::atomic::Ordering;
 
 /// Whether the caller runs inside a simulation.
@@ -23,6 +23,14 @@ pub fn in_kernel() -> bool {
 /// Whether the program has code in which accesses to memory are scheduling points.
 pub fn instrumented() -> bool {
     sancov::edges() > 0
+}
+
+/// Says what the running task, or the thread where no task runs, will do first when its turn comes again. Does nothing
+/// outside a simulation.
+pub fn intend(touch: Touch) {
+    if simulated() {
+        with_kernel(|k| k.sched.about_to(touch));
+    }
 }
 
 /// Virtual nanoseconds since the start of the run; `None` outside a simulation.
