@@ -72,6 +72,13 @@ fn the_kernel_knows_who_the_tasks_are() {
 }
 
 #[test]
+fn strategies_tell_the_tasks_of_a_runtime_apart() {
+    squall_with(&["test", "--locked", "--test", "targets"], &[])
+        .ended(2)
+        .says(&["2 passed; 0 failed; 1 ignored"]);
+}
+
+#[test]
 fn repaired_programs_hold_and_every_seed_runs_the_same_way_twice() {
     let env = [("SQUALL_AUDIT", "100"), ("SQUALL_SEEDS", "500")];
     for test in ["locks_in_one_order", "guarded_update", "workers"] {
