@@ -176,6 +176,11 @@ fn on_runtime(arguments: &Arguments, call: &TokenStream) -> TokenStream {
         Some(path) => quote!(#path),
         None => quote!(::squall::__private::tokio),
     };
+    // A tokio that the test names need not be the one that squall knows.
+    let hooks = match &arguments.tokio {
+        Some(_) => TokenStream::new(),
+        None => quote!(::squall::__private::hook(&mut builder);),
+    };
     let mut options = TokenStream::new();
     if let Some((paused, _)) = arguments.start_paused {
         options.extend(quote!(builder.start_paused(#paused);));
@@ -201,6 +206,7 @@ fn on_runtime(arguments: &Arguments, call: &TokenStream) -> TokenStream {
             }
         };
         builder.enable_all();
+        #hooks
         #options
         match #build {
             ::core::result::Result::Ok(runtime) => {

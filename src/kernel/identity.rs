@@ -7,6 +7,7 @@
 use super::record::{About, What};
 use super::sched::{On, Space, Word};
 use super::{Kernel, TaskReport};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering::Relaxed};
 
@@ -115,11 +116,14 @@ pub(crate) struct Identities {
     links: Vec<&'static Link>,
     /// How many of these this run has given away.
     linked: usize,
+    /// Tasks of a tokio that is not instrumented, by its own numbers for them.
+    hooked: BTreeMap<u64, u32>,
 }
 
 impl Identities {
     pub(crate) fn clear(&mut self) {
         self.tasks.clear();
+        self.hooked.clear();
         self.linked = 0;
     }
 }
@@ -135,6 +139,9 @@ impl Kernel {
     /// The link between the running thread and its tokio, which may call the functions at `doors`.
     pub(crate) fn link(&mut self, doors: usize) -> &'static Link {
         if let Some(link) = self.sched.me().link {
+            if doors != 0 {
+                link.doors.store(doors, Relaxed);
+            }
             return link;
         }
         let joins = self.root_joins();
@@ -228,6 +235,52 @@ impl Kernel {
         task.done = true;
         if self.trace.recording() {
             self.tell(What::TaskDied { task: entity }, false);
+        }
+    }
+
+    /// The running thread's link, unless an instrumented tokio has it.
+    fn hook_link(&mut self) -> Option<&'static Link> {
+        let link = self.link(0);
+        (link.doors.load(Relaxed) == 0).then_some(link)
+    }
+
+    /// A task is spawned, says a hook.
+    pub(crate) fn hooked_birth(&mut self, number: u64, spawned_at: Place) {
+        if self.hook_link().is_some() {
+            let task = self.task_born(spawned_at, None);
+            self.identities.hooked.insert(number, task);
+        }
+    }
+
+    /// The task that hooks know by this number; `None` where an instrumented tokio says what there is to say.
+    pub(crate) fn hooked_task(&mut self, number: u64) -> Option<u32> {
+        self.hook_link()?;
+        self.identities.hooked.get(&number).copied()
+    }
+
+    /// A task is about to be polled, says a hook: which is it, and which thread goes on first?
+    pub(crate) fn hooked_poll(&mut self, number: u64) -> Option<(u32, u32)> {
+        let task = self.hooked_task(number)?;
+        Some((task, self.poll_on_worker(task)))
+    }
+
+    /// A poll begins or ends, says a hook; `Ready` stands for the end of the task, polled or not.
+    pub(crate) fn hooked(&mut self, task: u32, poll: Poll) {
+        let Some(link) = self.sched.me().link else {
+            return;
+        };
+        let polled = link.task() == Some(task);
+        if poll == Poll::Begins {
+            link.task.store(task, Relaxed);
+        }
+        if self.trace.recording() && (polled || poll == Poll::Begins) {
+            self.task_polled(task, poll);
+        }
+        if poll != Poll::Begins && polled {
+            link.task.store(0, Relaxed);
+        }
+        if poll == Poll::Ready {
+            self.task_died(task);
         }
     }
 

@@ -43,7 +43,7 @@ on_supported_platforms! {
     mod words;
     mod world;
 
-    pub use abi::{preload, touch};
+    pub use abi::{hook_ended, hook_polled, hook_polls, hook_spawned, preload, touch};
     pub use record::{About, Cause, Record, ThreadFacts, What};
     pub use thread::doors::*;
     pub use thread::power::*;

@@ -24,6 +24,7 @@ mod builder;
 mod command;
 mod env;
 mod failure;
+mod hooks;
 mod origin;
 mod returned;
 mod scribe;
@@ -76,6 +77,7 @@ use start::Body;
 
 /// What the attribute macro's code calls. Not for people; it changes without notice.
 pub mod private {
+    pub use super::hooks::set as hook;
     pub use super::origin::Site;
     pub use super::start::Start;
     pub use crate::explore::named as strategy;

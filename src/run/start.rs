@@ -5,6 +5,7 @@
 use super::returned::{Error, Returned};
 use super::scribe::{BodyEnd, Scribe};
 use super::settings::{Flavor, Resolved};
+use super::hooks;
 use crate::fault::{self, Cancelled, Faults, Stress};
 use crate::kernel::{self, Domain};
 use crate::sim::Sim;
@@ -110,6 +111,7 @@ pub(crate) fn block_on<R: Returned>(
             builder
         }
     };
+    hooks::set(&mut builder);
     let runtime = builder.enable_all().build();
     let runtime =
         runtime.map_err(|error| format!("the tokio runtime could not be built: {error}"))?;

@@ -134,11 +134,8 @@ pub fn squall(arguments: &[&str]) -> Ran {
     squall_with(arguments, &[])
 }
 
-/// How a cargo command is started: arguments, then variables.
-pub type Start = fn(&[&str], &[(&str, &str)]) -> Ran;
-
 /// In how many of 1,000 seeds a test of the fixture shows its bug.
-pub fn found(with: Start, test: &str) -> usize {
+pub fn found(with: impl Fn(&[&str], &[(&str, &str)]) -> Ran, test: &str) -> usize {
     let marks = scratch(test);
     let variables = [
         ("FOUND", marks.to_str().unwrap()),

@@ -54,6 +54,7 @@ fn orders_of_tasks_that_stock_tokio_never_shows_are_found() {
         ("lock_step", 50),
         ("local_births", 850),
         ("workers", 100),
+        ("between_polls", 100),
     ];
     for (bug, least) in bugs {
         assert_eq!(found(cargo_with, bug), 0, "{bug} on stock tokio");
@@ -76,6 +77,23 @@ fn strategies_tell_the_tasks_of_a_runtime_apart() {
     squall_with(&["test", "--locked", "--test", "targets"], &[])
         .ended(2)
         .says(&["2 passed; 0 failed; 1 ignored"]);
+}
+
+#[test]
+fn the_hooks_of_an_unstable_tokio_make_its_polls_points() {
+    let target = drive::target().join("unstable");
+    let unstable = |arguments: &[&str], variables: &[(&str, &str)]| {
+        let mut all = vec![
+            ("CARGO_TARGET_DIR", target.to_str().unwrap()),
+            ("RUSTFLAGS", "--cfg tokio_unstable"),
+        ];
+        all.extend(variables);
+        cargo_with(arguments, &all)
+    };
+    let seeds = drive::found(unstable, "between_polls");
+    assert!(seeds >= 100, "in {seeds} of 1000 seeds");
+    // The order of tasks stays tokio's own.
+    assert_eq!(drive::found(unstable, "births_and_deaths"), 0);
 }
 
 #[test]

@@ -7,6 +7,7 @@
 mod epoll;
 mod file;
 mod futex;
+mod hooks;
 pub(crate) mod heap;
 mod loader;
 mod number;
@@ -31,6 +32,8 @@ use super::thread;
 use super::record::What;
 use super::{Cost, Errno, Kernel, Result, Step, Touch};
 use std::ffi::c_int;
+
+pub use hooks::{hook_ended, hook_polled, hook_polls, hook_spawned};
 
 pub(crate) use super::thread::simulated;
 pub(crate) use signal::deliver;
