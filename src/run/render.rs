@@ -2,9 +2,11 @@
 
 use std::fmt::Write;
 
+use super::command;
 use super::frames;
 use super::protocol::RunReport;
 use super::scribe::PanicReport;
+use super::start::names_runtime;
 use super::units::show_nanoseconds;
 use super::verdict::{Difference, Verdict};
 use crate::kernel::abi::real::blackbox::Output;
@@ -74,6 +76,10 @@ pub(crate) fn failure(told: &Told<'_>) -> String {
     }
     let mut facts = vec![format!("strategy {}", report.strategy)];
     facts.extend(report.notes.iter().cloned());
+    let on_runtime = report.notes.iter().any(|note| names_runtime(note));
+    if on_runtime && command::subcommand().is_none() {
+        facts.push("tasks in tokio's own order (`cargo squall test` tries others)".to_owned());
+    }
     // A run that took its process with it could not say how far it came.
     if report.virtual_ns > 0 {
         facts.push(format!(

@@ -65,6 +65,11 @@ impl Start {
     }
 }
 
+/// Whether a note of a run names its runtime.
+pub(crate) fn names_runtime(note: &str) -> bool {
+    note.contains("_thread runtime")
+}
+
 impl std::fmt::Debug for Start {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Start")
