@@ -69,7 +69,7 @@ fn the_kernel_knows_who_the_tasks_are() {
     // None of these is a test of squall's, which the command finds fault with.
     squall_with(&["test", "--locked", "--test", "identity"], &[])
         .ended(2)
-        .says(&["4 passed; 0 failed"]);
+        .says(&["8 passed; 0 failed"]);
 }
 
 #[test]
