@@ -1,0 +1,271 @@
+//! The workloads on madsim: a simulated tokio under its name, and tasks in random order. Built with `--cfg madsim`.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::time::Duration;
+
+use common::{Answer, Workload, seconds};
+use madsim::runtime::{Handle, Runtime};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream, ToSocketAddrs};
+use tokio::sync::{Mutex, mpsc};
+
+fn main() {
+    common::main(|workload, _| match workload {
+        Workload::YieldStorm => seconds(|| runtime(1).block_on(yield_storm())),
+        Workload::PingPong => seconds(|| runtime(1).block_on(ping_pong())),
+        Workload::MutexTest => seconds(|| {
+            for seed in 0..common::MUTEX_RUNS {
+                runtime(seed).block_on(mutex_test());
+            }
+        }),
+        Workload::Timers => seconds(|| runtime(1).block_on(timers())),
+        Workload::EchoLoopback => seconds(|| runtime(1).block_on(echo_loopback())),
+        Workload::EchoHosts => seconds(|| runtime(1).block_on(echo_hosts())),
+        Workload::IdleHosts => seconds(|| runtime(1).block_on(idle_hosts())),
+        Workload::LostUpdateTasks => hunt(|found| Box::pin(lost_update_tasks(found))),
+        Workload::LockCycleTasks => hunt(|_| Box::pin(lock_cycle_tasks())),
+        Workload::OrderTasks => hunt(|found| Box::pin(order_tasks(found))),
+        Workload::LostUpdateThreads | Workload::LockCycleThreads | Workload::OrderThreads => {
+            Answer::Cannot("it refuses threads")
+        }
+    });
+}
+
+fn runtime(seed: u64) -> Runtime {
+    let mut config = madsim::Config::default();
+    config.net.send_latency = Duration::from_micros(200)..Duration::from_millis(1);
+    Runtime::with_seed_and_config(seed, config)
+}
+
+type Program = std::pin::Pin<Box<dyn Future<Output = ()>>>;
+
+/// A deadlock is a panic of its executor.
+fn hunt(program: fn(Arc<AtomicBool>) -> Program) -> Answer {
+    common::quiet();
+    common::hunt(|trial| {
+        let shows = |i: &u64| {
+            let found = Arc::new(AtomicBool::new(false));
+            let tell = found.clone();
+            let run = move || runtime(1 + trial * 1_000_000 + i).block_on(program(tell));
+            std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)).is_err()
+                || found.load(SeqCst)
+        };
+        (0..common::CAP).find(shows).map(|i| i + 1)
+    })
+}
+
+async fn echo_loopback() {
+    let node = Handle::current()
+        .create_node()
+        .name("host")
+        .ip("10.0.0.1".parse().expect("an address"))
+        .build();
+    let both = node.spawn(async {
+        let listener = TcpListener::bind("127.0.0.1:7").await.expect("bind");
+        tokio::spawn(serve(listener));
+        clients("127.0.0.1:7").await;
+    });
+    both.await.expect("no panic");
+}
+
+async fn echo_hosts() {
+    let handle = Handle::current();
+    let server = handle
+        .create_node()
+        .name("server")
+        .ip("10.0.0.1".parse().expect("an address"))
+        .build();
+    let client = handle
+        .create_node()
+        .name("client")
+        .ip("10.0.0.2".parse().expect("an address"))
+        .build();
+    server.spawn(async {
+        serve(TcpListener::bind("10.0.0.1:7").await.expect("bind")).await;
+    });
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    client.spawn(clients("10.0.0.1:7")).await.expect("no panic");
+}
+
+async fn idle_hosts() {
+    for i in 0..common::IDLE_HOSTS {
+        let node = Handle::current()
+            .create_node()
+            .name(format!("host{i}"))
+            .build();
+        node.spawn(async {
+            let mut beat = tokio::time::interval(Duration::from_secs(common::IDLE_BEAT));
+            loop {
+                beat.tick().await;
+            }
+        });
+    }
+    tokio::time::sleep(Duration::from_secs(common::IDLE_SECONDS)).await;
+}
+
+async fn yield_storm() {
+    let tasks: Vec<_> = (0..common::STORM_TASKS)
+        .map(|_| {
+            tokio::spawn(async {
+                for _ in 0..common::STORM_YIELDS {
+                    tokio::task::yield_now().await;
+                }
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await.expect("no panic");
+    }
+}
+
+async fn ping_pong() {
+    let (ping, mut pinged) = mpsc::channel::<u64>(1);
+    let (pong, mut ponged) = mpsc::channel::<u64>(1);
+    let echo = tokio::spawn(async move {
+        while let Some(n) = pinged.recv().await {
+            if pong.send(n).await.is_err() {
+                break;
+            }
+        }
+    });
+    for n in 0..common::PINGS {
+        ping.send(n).await.expect("the other side listens");
+        assert_eq!(ponged.recv().await, Some(n));
+    }
+    drop(ping);
+    echo.await.expect("no panic");
+}
+
+async fn mutex_test() {
+    let number = Arc::new(Mutex::new(0));
+    let tasks: Vec<_> = (0..common::MUTEX_TASKS)
+        .map(|_| {
+            let number = number.clone();
+            tokio::spawn(async move {
+                for _ in 0..common::MUTEX_ADDS {
+                    *number.lock().await += 1;
+                }
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await.expect("no panic");
+    }
+    assert_eq!(
+        *number.lock().await,
+        common::MUTEX_TASKS * common::MUTEX_ADDS
+    );
+}
+
+async fn timers() {
+    let tasks: Vec<_> = (0..common::TIMER_TASKS)
+        .map(|_| {
+            tokio::spawn(async {
+                for _ in 0..common::TIMER_SLEEPS {
+                    tokio::time::sleep(Duration::from_secs(common::TIMER_SECONDS)).await;
+                }
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await.expect("no panic");
+    }
+}
+
+async fn serve(listener: TcpListener) {
+    loop {
+        let (mut socket, _) = listener.accept().await.expect("accept");
+        tokio::spawn(async move {
+            let mut buffer = [0; common::ECHO_BYTES];
+            while socket.read_exact(&mut buffer).await.is_ok() {
+                if socket.write_all(&buffer).await.is_err() {
+                    break;
+                }
+            }
+        });
+    }
+}
+
+async fn clients<A: ToSocketAddrs + Copy + Send + 'static>(address: A) {
+    let clients: Vec<_> = (0..common::ECHO_CLIENTS)
+        .map(|_| {
+            tokio::spawn(async move {
+                let mut socket = TcpStream::connect(address).await.expect("connect");
+                let mut buffer = [7; common::ECHO_BYTES];
+                for _ in 0..common::ECHO_ROUNDS {
+                    socket.write_all(&buffer).await.expect("write");
+                    socket.read_exact(&mut buffer).await.expect("read");
+                }
+            })
+        })
+        .collect();
+    for client in clients {
+        client.await.expect("no panic");
+    }
+}
+
+async fn lost_update_tasks(found: Arc<AtomicBool>) {
+    let number = Arc::new(Mutex::new(0));
+    let tasks: Vec<_> = (0..2)
+        .map(|_| {
+            let number = number.clone();
+            tokio::spawn(async move {
+                let seen = *number.lock().await;
+                *number.lock().await = seen + 1;
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await.expect("no panic");
+    }
+    found.store(*number.lock().await != 2, SeqCst);
+}
+
+async fn lock_cycle_tasks() {
+    let locks: [_; 3] = std::array::from_fn(|_| Arc::new(Mutex::new(())));
+    let tasks: Vec<_> = (0..3)
+        .map(|i| {
+            let (first, second) = (locks[i].clone(), locks[(i + 1) % 3].clone());
+            tokio::spawn(async move {
+                let _first = first.lock().await;
+                let _second = second.lock().await;
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await.expect("no panic");
+    }
+}
+
+/// Wrong if they come as: a opens, b sees it, c sees that, a has not closed yet.
+async fn order_tasks(found: Arc<AtomicBool>) {
+    let steps = Arc::new(Mutex::new([false; 3]));
+    let mut tasks = Vec::new();
+    for _ in 0..common::NOISE {
+        tasks.push(tokio::spawn(async {
+            let own = Mutex::new(0);
+            for _ in 0..common::NOISE_STEPS {
+                *own.lock().await += 1;
+            }
+        }));
+    }
+    let (a, b, c) = (steps.clone(), steps.clone(), steps);
+    tasks.push(tokio::spawn(async move {
+        a.lock().await[0] = true;
+        let mut a = a.lock().await;
+        found.store(a[2], SeqCst);
+        a[0] = false;
+    }));
+    tasks.push(tokio::spawn(async move {
+        let mut b = b.lock().await;
+        b[1] = b[0];
+    }));
+    tasks.push(tokio::spawn(async move {
+        let mut c = c.lock().await;
+        c[2] = c[1];
+    }));
+    for task in tasks {
+        task.await.expect("no panic");
+    }
+}

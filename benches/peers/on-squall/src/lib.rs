@@ -1,0 +1,1 @@
+//! Empty: the program is a test target, which cargo squall builds.
