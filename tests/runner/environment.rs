@@ -20,6 +20,7 @@ fn malformed_values_are_refused_before_anything_runs() {
         ("SQUALL_MEMORY", "8", "KiB, MiB, GiB or TiB"),
         ("SQUALL_FAILURES", "", "the path of a directory, or off"),
         ("SQUALL_SHRINK", "5", "a whole number and a unit"),
+        ("SQUALL_EXPLAIN", "off", "a whole number and a unit"),
     ];
     for (name, value, form) in wrong {
         let ran = run("exits", &[(name, value)]);
