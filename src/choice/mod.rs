@@ -16,7 +16,7 @@ mod text_guide;
 
 use std::sync::Arc;
 
-use crate::explore::{self, Portfolio, Profile, Profiler, Selection};
+use crate::explore::{self, Mutation, Portfolio, Profile, Profiler, Selection};
 use crate::kernel::{Domain, Oracle, Pick, Touch};
 
 pub use course::Course;
@@ -76,6 +76,10 @@ pub struct Choices {
     profiler: Option<Box<Profiler>>,
     /// Whether the strategy has seen the start of this run.
     begun: bool,
+    /// Scheduling points with something to choose, so far.
+    points: u64,
+    /// The run leaves the one that it begins as after so many of them, for another seed and another strategy.
+    turn: Option<(u64, u64, explore::Name)>,
     decisions: u64,
     /// Neither a tape nor a replay: the fast path.
     plain: bool,
@@ -100,6 +104,8 @@ impl Choices {
             profile: Arc::default(),
             profiler: None,
             begun: false,
+            points: 0,
+            turn: None,
             decisions: 0,
             plain: true,
             tape: None,
@@ -118,9 +124,17 @@ impl Choices {
     fn set_run(&mut self, seed: u64, strategy: explore::Name) {
         // Exhaustive runs differ in their schedules and in nothing else.
         let exhaustive = strategy == explore::Name::Exhaustive;
-        self.streams.reseed(if exhaustive { 0 } else { seed });
+        self.streams.reseed(if exhaustive {
+            0
+        } else {
+            Mutation::base_of(seed)
+        });
         self.strategy = strategy;
         self.begun = false;
+        self.points = 0;
+        self.turn = Mutation::of(seed)
+            .filter(|_| !exhaustive)
+            .map(|mutation| (mutation.follows, seed, self.portfolio.name(mutation.turn)));
         self.profiler = None;
         self.decisions = 0;
         self.plain = true;
@@ -214,7 +228,11 @@ impl Choices {
         }
         self.set_run(seed, strategy);
         let exhaustive = log.header.strategy == explore::Name::Exhaustive;
-        self.beginning = Some(Streams::new(if exhaustive { 0 } else { log.header.seed }));
+        self.beginning = Some(Streams::new(if exhaustive {
+            0
+        } else {
+            Mutation::base_of(log.header.seed)
+        }));
         self.profile = Arc::new(log.header.profile.clone());
         self.replay = Some(Replay::of_beginning(log, keep));
         self.plain = false;
@@ -244,6 +262,11 @@ impl Choices {
         self.strategy
     }
 
+    /// How many times the strategy was asked who goes on.
+    pub fn points(&self) -> u64 {
+        self.points
+    }
+
     /// The strategy of this run, which has seen its start, and the stream that it draws from.
     #[inline]
     fn strategist(&mut self) -> (&mut dyn explore::Strategy, &mut Stream) {
@@ -257,6 +280,14 @@ impl Choices {
     }
 
     fn choose(&mut self, pick: Pick<'_>) -> usize {
+        if let Some((after, seed, strategy)) = self.turn
+            && self.points == after
+        {
+            self.streams.turn(Domain::Schedule, seed);
+            self.strategy = strategy;
+            self.begun = false;
+        }
+        self.points += 1;
         let (strategy, stream) = self.strategist();
         let index = strategy.pick(pick, stream);
         assert!(
@@ -527,6 +558,31 @@ mod tests {
         let mut plain = Choices::new(Selection::Portfolio);
         plain.set_seed(5);
         assert_eq!(program(&mut plain, 100), recorded(5).0);
+    }
+
+    #[test]
+    fn a_seed_may_begin_as_another_and_go_on_otherwise() {
+        let mut choices = Choices::new(Selection::Only(explore::Name::Random));
+        let mut answers = |seed| {
+            choices.set_seed(seed);
+            program(&mut choices, 100)
+        };
+        let base = answers(7);
+        let mut left = 0;
+        for index in 0..20 {
+            let seed = Mutation::seed(7, 50, index).unwrap();
+            let follows = Mutation::of(seed).unwrap().follows as usize;
+            let mutated = answers(seed);
+            assert_eq!(mutated, answers(seed));
+            // A pick, a number and bytes each round; only the picks are another's, and only from the turn on.
+            assert_eq!(mutated[..follows * 3], base[..follows * 3]);
+            let others = |answers: &[u64]| {
+                Vec::from_iter(answers.chunks(3).flat_map(|round| round[1..].to_vec()))
+            };
+            assert_eq!(others(&mutated), others(&base));
+            left += usize::from(mutated != base);
+        }
+        assert_eq!(left, 20, "ten picks of three are hardly the same by chance");
     }
 
     #[test]

@@ -88,6 +88,13 @@ impl Streams {
         self.seed
     }
 
+    /// Lets one domain go on as under another seed.
+    pub fn turn(&mut self, domain: Domain, seed: u64) {
+        let number = domain as usize;
+        self.live |= 1 << number;
+        self.streams[number] = Stream::new(seed, number as u64);
+    }
+
     /// The stream of a domain.
     #[inline]
     pub fn of(&mut self, domain: Domain) -> &mut Stream {

@@ -7,6 +7,7 @@
 
 mod delay;
 mod exhaustive;
+mod mutation;
 mod pct;
 mod points;
 mod pos;
@@ -25,6 +26,7 @@ use crate::kernel::{Pick, Touch};
 
 pub use delay::Delay;
 pub use exhaustive::{BOUND, Exhaustive, Progress};
+pub use mutation::Mutation;
 pub use pct::Pct;
 pub use pos::Pos;
 pub use profile::{Profile, SEED as PROFILE_SEED, Target};
@@ -162,8 +164,9 @@ pub enum Selection {
 }
 
 impl Selection {
-    /// The strategy of a seed.
+    /// The strategy of a seed; of one that begins as another, the other's.
     pub fn of(self, seed: u64) -> Name {
+        let seed = Mutation::base_of(seed);
         match self {
             Selection::Only(name) => name,
             Selection::Portfolio => Portfolio::turn(seed),

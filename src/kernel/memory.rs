@@ -55,6 +55,9 @@ struct Entry {
     /// Others came, too.
     shared: bool,
     written: bool,
+    /// Who made the last access that was a point, and where; the place is 0 before there is one.
+    last: u32,
+    last_site: u32,
 }
 
 impl Entry {
@@ -69,6 +72,8 @@ const EMPTY: Entry = Entry {
     first: 0,
     shared: false,
     written: false,
+    last: 0,
+    last_site: 0,
 };
 
 /// The words that the threads of a run have touched.
@@ -86,6 +91,10 @@ pub(crate) struct Memory {
     known: [u64; 64],
     /// Which words each place came to, where that is wanted.
     visits: Option<HashSet<(u64, Place)>>,
+    /// Pairs of places that met in this process, a bit each.
+    met: Vec<u64>,
+    /// Those that met for the first time in this run.
+    pairs: Vec<u16>,
 }
 
 /// A profile looks at no more visits than these.
@@ -109,6 +118,8 @@ impl Memory {
             sites: Arc::default(),
             known: [0; 64],
             visits: None,
+            met: Vec::new(),
+            pairs: Vec::new(),
         }
     }
 
@@ -123,6 +134,7 @@ impl Memory {
             self.sites = sites;
         }
         self.visits = visits.then(HashSet::new);
+        self.pairs.clear();
         self.used = 0;
         self.repeated = 0;
         self.run = self.run.wrapping_add(1);
@@ -140,6 +152,35 @@ impl Memory {
         entry.shared |= entry.first != thread;
         entry.written |= write;
         entry.contended()
+    }
+
+    /// `thread` makes an access that was a point: which place it comes after, on another thread, is worth knowing.
+    #[inline]
+    pub(crate) fn accessed(&mut self, place: Place, thread: u32, site: u64) {
+        let entry = self.entry(place, thread);
+        let before = (entry.last, entry.last_site);
+        (entry.last, entry.last_site) = (thread, site as u32);
+        if before.0 != thread && before.1 != 0 {
+            self.meet(before.1, site as u32);
+        }
+    }
+
+    fn meet(&mut self, one: u32, other: u32) {
+        let mixed = (u64::from(one) << 32 | u64::from(other)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let pair = (mixed >> 48) as u16;
+        let (word, bit) = (usize::from(pair / 64), 1 << (pair % 64));
+        if self.met.is_empty() {
+            self.met = vec![0; 1 << 10];
+        }
+        if self.met[word] & bit == 0 {
+            self.met[word] |= bit;
+            self.pairs.push(pair);
+        }
+    }
+
+    /// The pairs that met for the first time in this process.
+    pub(crate) fn take_pairs(&mut self) -> Vec<u16> {
+        std::mem::take(&mut self.pairs)
     }
 
     #[inline]
@@ -188,8 +229,7 @@ impl Memory {
                     place,
                     run: self.run,
                     first: thread,
-                    shared: false,
-                    written: false,
+                    ..EMPTY
                 };
                 break;
             }
@@ -369,6 +409,27 @@ mod tests {
         }
         assert_eq!(memory.contended_sites(), Some(vec![4, 9]));
         assert_eq!(memory.contended_sites(), None, "once");
+    }
+
+    #[test]
+    fn places_that_follow_each_other_on_two_threads_are_a_pair_once() {
+        let mut memory = memory();
+        let place = Place::at(8);
+        for (thread, site) in [(1, 10), (1, 11), (2, 20)] {
+            memory.accessed(place, thread, site);
+        }
+        assert_eq!(memory.take_pairs().len(), 1, "11 and 20");
+        memory.accessed(place, 1, 11);
+        memory.accessed(place, 2, 20);
+        assert_eq!(memory.take_pairs().len(), 1, "20 and 11");
+        memory.clear(Arc::default(), false);
+        memory.accessed(place, 2, 20);
+        memory.accessed(place.next(), 1, 11);
+        assert_eq!(
+            memory.take_pairs().len(),
+            0,
+            "nothing came before in this run"
+        );
     }
 
     #[test]

@@ -69,7 +69,8 @@ pub use elsewhere::*;
 pub use errno::{Errno, Result};
 pub use oracle::{Domain, Entity, NOBODY, Oracle, Pick, TASKS_SEEN, Touch};
 pub use outcome::{
-    Config, End, HostChange, HostInfo, HostState, Outcome, Refused, Sink, TaskReport, ThreadReport,
+    Config, End, HostChange, HostInfo, HostState, Outcome, Reached, Refused, Sink, TaskReport,
+    ThreadReport,
 };
 pub use path::{Delay, LinkChange, MILLION};
 pub use record::Event;

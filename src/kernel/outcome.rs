@@ -233,4 +233,22 @@ pub struct Outcome {
     /// Places in the program that came to memory that threads contend for, ascending; `None` unless `Config::take_sites`
     /// asked for them.
     pub contended_sites: Option<Vec<u64>>,
+    /// What the run reached that no run of this process had before.
+    pub reached: Reached,
+}
+
+/// What a run of instrumented code reached.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Reached {
+    /// Edges of the control flow, by their numbers in the program.
+    pub edges: Vec<u32>,
+    /// Pairs of places in the program that came to one word of memory after each other, on two threads; hashed.
+    pub pairs: Vec<u16>,
+}
+
+impl Reached {
+    /// Whether there is nothing new.
+    pub fn is_empty(&self) -> bool {
+        self.edges.is_empty() && self.pairs.is_empty()
+    }
 }

@@ -36,12 +36,14 @@ impl Batches {
         }
     }
 
+    /// Whether the budget is spent.
+    pub(crate) fn late(&self) -> bool {
+        self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
+    }
+
     /// The next job: its first seed and how many. The first one is always given, however small the budget.
     pub(crate) fn next(&mut self) -> Option<(u64, u64)> {
-        let late = self
-            .deadline
-            .is_some_and(|deadline| Instant::now() >= deadline);
-        if late && self.next > 0 {
+        if self.late() && self.next > 0 {
             return None;
         }
         let size = self.size();

@@ -281,6 +281,11 @@ impl Child {
             self.report(&Frame::Profile(profile.clone()));
             self.profile = Some(Arc::new(profile));
         }
+        if !outcome.reached.is_empty() {
+            let reached = std::mem::take(&mut outcome.reached);
+            let points = choices.points();
+            self.report(&Frame::Reached { seed, points, reached });
+        }
         self.choices = Some(choices);
         black_box.contexts.fetch_max(outcome.contexts, Relaxed);
         outcome

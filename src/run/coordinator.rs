@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use super::batches::Batches;
+use super::coverage::Coverage;
 use super::failure::{Failure, Summary};
 use super::judge::{Ended, Last};
 use super::origin::Origin;
@@ -17,8 +18,8 @@ use super::settings::{Isolation, Resolved, Which};
 use super::slot::{Slot, SlotError};
 use super::verify::Found;
 use crate::choice::{Decision, LogError};
-use crate::explore::{PROFILE_SEED, Profile, Progress};
-use crate::kernel::Domain;
+use crate::explore::{Mutation, PROFILE_SEED, Profile, Progress};
+use crate::kernel::{self, Domain};
 use crate::kernel::abi::real::blackbox::Output;
 use crate::kernel::abi::real::interrupt::Listener;
 use crate::kernel::abi::real::{poll, process};
@@ -75,6 +76,8 @@ pub(crate) struct Coordinator<'a> {
     behind: Option<Behind>,
     /// What strategies may know of the test, once seed 0 has run.
     pub(crate) profile: Option<Profile>,
+    /// What instrumented code has reached.
+    pub(crate) coverage: Coverage,
     /// How far a search came that ends by itself.
     pub(crate) progress: Option<Progress>,
     /// Lines to print in the end, since a search may begin anew.
@@ -105,6 +108,10 @@ pub(crate) fn run(
     let result = coordinator.run();
     for line in &coordinator.digests {
         println!("{line}");
+    }
+    if kernel::instrumented() && matches!(settings.which, Which::Explore { .. }) && coordinator.runs > 0 {
+        let told = coordinator.coverage.told(kernel::edges());
+        eprintln!("squall: {}: {told}", origin.test);
     }
     match result {
         Ok(None) => Ok(Summary {
@@ -137,7 +144,8 @@ impl<'a> Coordinator<'a> {
             apart: false,
             behind: None,
             profile: None,
-            progress: None,
+            coverage: Coverage::default(),
+        progress: None,
             digests: Vec::new(),
         })
     }
@@ -285,7 +293,7 @@ impl Coordinator<'_> {
                 if waits && self.profile.is_none() && begun {
                     continue;
                 }
-                let Some((first, count)) = batches.next() else {
+                let Some((first, count)) = self.seeds(&mut batches) else {
                     continue;
                 };
                 let mut job = self.job(i, first, count);
@@ -298,6 +306,7 @@ impl Coordinator<'_> {
             }
             for ended in self.wait()? {
                 self.count(&ended);
+                self.coverage.ran(ended.job.first, ended.passed);
                 let lowest = failed
                     .as_ref()
                     .and_then(|failed| failed.failed.as_ref())
@@ -305,12 +314,23 @@ impl Coordinator<'_> {
                 match &ended.failed {
                     Some(one) if lowest.is_none_or(|seed| one.seed < seed) => failed = Some(ended),
                     Some(_) => {}
+                    // What they leave is made anew.
+                    None if Mutation::of(ended.job.first).is_some() => {}
                     None => {
                         batches.done(ended.job.first, ended.job.count, ended.passed, ended.took)
                     }
                 }
             }
         }
+    }
+
+    /// The next seeds: of those that are still to run, or such as begin as one that reached something new.
+    fn seeds(&mut self, batches: &mut Batches) -> Option<(u64, u64)> {
+        let explores = kernel::instrumented() && !batches.late();
+        let mutations = |coverage: &mut Coverage, all| coverage.mutations(all).filter(|_| explores);
+        mutations(&mut self.coverage, false)
+            .or_else(|| batches.next())
+            .or_else(|| mutations(&mut self.coverage, true))
     }
 
     fn job(&self, slot: usize, first: u64, count: u64) -> Job {

@@ -9,8 +9,10 @@ use super::coordinator::{Coordinator, Trouble};
 use super::frames;
 use super::protocol::{Frame, Job, RunReport};
 use super::render;
+use super::settings::Which;
 use super::slot::{self, Running, Slot, SlotError};
 use super::verdict::Verdict;
+use crate::explore::Mutation;
 use crate::kernel::Refused;
 
 /// What a job came to.
@@ -97,6 +99,7 @@ impl Coordinator<'_> {
                         ended.failed = Some(Failed { seed, how, steps });
                     }
                 }
+                Frame::Reached { seed, points, reached } => self.coverage.add(seed, points, &reached),
                 Frame::Profile(profile) => self.profile = Some(profile),
                 Frame::Progress(progress) => self.progress = Some(progress),
                 Frame::Refused(call) => self.tell_refusal(&call),
@@ -229,7 +232,9 @@ impl Coordinator<'_> {
             return;
         }
         for (seed, digest, again) in &ended.digests {
-            if !again {
+            // Which seeds begin as others depends on how long runs take, so a search leaves them out.
+            let searched = matches!(self.settings.which, Which::Explore { .. });
+            if !again && !(searched && Mutation::of(*seed).is_some()) {
                 self.digests.push(format!(
                     "squall: {} seed {seed:#x} digest {digest:016x}",
                     self.origin.test

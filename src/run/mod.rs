@@ -4,7 +4,7 @@
 //! *zygote*, the same program anew for this one test, which forks a *child* for each batch; the child runs the body
 //! through the kernel and leaves its findings in the black box and the report file.
 //!
-//! The way in is `entry`. `coordinator`, `judge`, `verify`, `differ`, `exhaust`, `saved`, `shrinking`, `explaining`, `slot`, `batches`,
+//! The way in is `entry`. `coordinator`, `coverage`, `judge`, `verify`, `differ`, `exhaust`, `saved`, `shrinking`, `explaining`, `slot`, `batches`,
 //! `render`, `frames` belong to the first, `zygote` to the second, `child`, `trial`, `start`, `scribe` to the third; the
 //! rest is shared; `program` leads a preloaded program there. Only the zygote forks: other threads of libtest's process
 //! hold locks.
@@ -44,6 +44,7 @@ on_supported_platforms! {
     mod batches;
     mod child;
     mod coordinator;
+    mod coverage;
     mod differ;
     mod entry;
     mod exhaust;

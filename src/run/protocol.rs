@@ -15,7 +15,7 @@ use crate::choice::Offer;
 use crate::choice::shrink::Edit;
 use crate::explore::{Profile, Progress};
 use crate::kernel::abi::real::modules::Module;
-use crate::kernel::{Refused, ThreadReport};
+use crate::kernel::{Reached, Refused, ThreadReport};
 use crate::report::Recorded;
 
 /// The variable that makes a process a zygote, and tells it which.
@@ -147,6 +147,15 @@ pub(crate) enum Frame {
     },
     /// What strategies may know of the test.
     Profile(Profile),
+    /// A run reached what no other run of its process had.
+    Reached {
+        /// Its seed.
+        seed: u64,
+        /// How many times its strategy was asked who goes on.
+        points: u64,
+        /// What is new.
+        reached: Reached,
+    },
     /// How far a search came that ends by itself.
     Progress(Progress),
     /// A refused call in a run that passed.

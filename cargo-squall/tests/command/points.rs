@@ -148,3 +148,58 @@ fn nonsense_is_not_accepted() {
         memory(arguments, &[]).ended(2).says(&[says]);
     }
 }
+
+#[test]
+fn what_was_reached_is_told_and_leads_to_more() {
+    let env = [("SQUALL_SEEDS", "1000")];
+    let ran = memory(
+        &[
+            "test",
+            "--locked",
+            "--points=memory",
+            "--test",
+            "threads",
+            "torn_inc",
+            "--",
+            "--nocapture",
+        ],
+        &env,
+    );
+    let ran = ran.ended(0);
+    let told = ran
+        .text
+        .lines()
+        .find(|line| line.contains(" interleaving pairs, last new at seed 0x"));
+    let told = told.unwrap_or_else(|| panic!("nothing is told of coverage:\n{}", ran.text));
+    let began = told.split("; ").nth(1).unwrap();
+    assert_eq!(
+        began,
+        "500 of 1500 runs began as that of a seed which reached something new"
+    );
+
+    // Such a seed replays by itself. This one begins as seed 3.
+    let digest = |seed: &str, threads: &str| {
+        let env = [
+            ("SQUALL_SEED", seed),
+            ("SQUALL_DIGEST", "1"),
+            ("SQUALL_THREADS", threads),
+        ];
+        let arguments = [
+            "test",
+            "--locked",
+            "--points=memory",
+            "--test",
+            "threads",
+            "torn_inc",
+            "--",
+            "--nocapture",
+        ];
+        let ran = memory(&arguments, &env[..if threads.is_empty() { 2 } else { 3 }]).ended(0);
+        let line = ran.text.lines().find(|line| line.contains(" digest "));
+        line.unwrap().rsplit(' ').next().unwrap().to_owned()
+    };
+    let mutated = digest("0xc5a0000315000005", "");
+    assert_eq!(mutated, digest("0xc5a0000315000005", ""));
+    assert_eq!(mutated, digest("0xc5a0000315000005", "os"));
+    assert_ne!(mutated, digest("3", ""));
+}

@@ -6,6 +6,7 @@
 //! the caller's address on as a last argument. While no simulation runs, an access costs a call and a compared byte.
 
 use super::heap;
+use crate::kernel::memory::Place;
 use crate::kernel::thread;
 use std::ffi::c_int;
 use std::sync::atomic::{AtomicPtr, AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering, fence};
@@ -13,9 +14,12 @@ use std::sync::atomic::{AtomicPtr, AtomicU8, AtomicU16, AtomicU32, AtomicU64, Or
 /// Whether accesses count now: a simulation runs, and the program has instrumented code.
 #[unsafe(link_section = "squall_keep")]
 static ARMED: AtomicU8 = AtomicU8::new(0);
-/// A byte for each edge, set once the edge was taken; null without edges.
+/// A byte for each edge, 1 once the edge was taken and 2 once that was told; null without edges.
 #[unsafe(link_section = "squall_keep")]
 static TAKEN: AtomicPtr<u8> = AtomicPtr::new(std::ptr::null_mut());
+/// How many were taken that have not been told.
+#[unsafe(link_section = "squall_keep")]
+static NEW: AtomicU32 = AtomicU32::new(0);
 /// How many edges the program's instrumented code has. They are numbered from 1.
 #[unsafe(link_section = "squall_keep")]
 static EDGES: AtomicU32 = AtomicU32::new(0);
@@ -53,7 +57,10 @@ std::arch::global_asm!(
     "je 1f",
     "mov eax, [rdi]",
     "mov rcx, [rip + {taken}]",
+    "cmp byte ptr [rcx + rax], 0",
+    "jne 1f",
     "mov byte ptr [rcx + rax], 1",
+    "inc dword ptr [rip + {new}]",
     "1:",
     "ret",
     ".size __sanitizer_cov_trace_pc_guard, . - __sanitizer_cov_trace_pc_guard",
@@ -64,6 +71,7 @@ std::arch::global_asm!(
     ".size __sanitizer_cov_trace_pc_guard_init, . - __sanitizer_cov_trace_pc_guard_init",
     armed = sym ARMED,
     taken = sym TAKEN,
+    new = sym NEW,
     load = sym load,
     store = sym store,
     number = sym number,
@@ -126,7 +134,7 @@ fn access(address: usize, size: usize, write: bool, caller: usize) -> bool {
     let Some(next) = next else {
         return false;
     };
-    go_on(next);
+    go_on(next, place, site);
     if told {
         thread::with_kernel(|k| k.tell_access(place, write));
     }
@@ -143,7 +151,7 @@ fn atomic<T>(address: *mut T, write: bool, caller: usize) -> bool {
     let site = heap::place_in_program(caller);
     let (next, told) =
         thread::with_kernel(|k| (k.atomic(place, site, write), k.trace.recording()));
-    go_on(next);
+    go_on(next, place, site);
     if told {
         thread::with_kernel(|k| k.tell_access(place, write));
     }
@@ -151,11 +159,30 @@ fn atomic<T>(address: *mut T, write: bool, caller: usize) -> bool {
 }
 
 #[inline]
-fn go_on(next: u32) {
+fn go_on(next: u32, place: Place, site: u64) {
     let me = thread::me();
     if next != me {
         thread::switch(me, next);
     }
+    thread::with_kernel(|k| k.memory.accessed(place, me, site));
+}
+
+/// The edges that were taken for the first time in this process since this was last asked.
+pub(crate) fn take_edges() -> Vec<u32> {
+    if NEW.swap(0, Ordering::Relaxed) == 0 {
+        return Vec::new();
+    }
+    let taken = TAKEN.load(Ordering::Relaxed);
+    let mut edges = Vec::new();
+    for edge in 1..=self::edges() {
+        // SAFETY: `arm` made room for every edge. Only the thread that runs writes here, and this is the carrier, between runs.
+        let byte = unsafe { &mut *taken.add(edge as usize) };
+        if *byte == 1 {
+            *byte = 2;
+            edges.push(edge);
+        }
+    }
+    edges
 }
 
 /// Tells the kernel that an atomic operation changed memory that others see.

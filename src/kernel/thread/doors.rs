@@ -20,6 +20,11 @@ pub fn in_kernel() -> bool {
     INSIDE.load(Ordering::Relaxed)
 }
 
+/// How many edges of control flow the program's instrumented code has; 0 if it has no such code.
+pub fn edges() -> u32 {
+    sancov::edges()
+}
+
 /// Whether the program has code in which accesses to memory are scheduling points.
 pub fn instrumented() -> bool {
     sancov::edges() > 0

@@ -7,7 +7,7 @@ use super::{BUSY, boot, in_simulation, machine, spawn, switch};
 use crate::kernel::abi::{heap, raw, sancov};
 use crate::kernel::oracle::Oracle;
 use crate::kernel::sched::{CARRIER, thread_name};
-use crate::kernel::{Config, End, Outcome};
+use crate::kernel::{Config, End, Outcome, Reached};
 use std::ffi::c_void;
 use std::sync::atomic::Ordering;
 
@@ -119,6 +119,10 @@ pub fn simulate(
         contexts: m.kernel.sched.peak,
         tasks,
         contended_sites: m.kernel.memory.contended_sites(),
+        reached: Reached {
+            edges: sancov::take_edges(),
+            pairs: m.kernel.memory.take_pairs(),
+        },
     };
     sancov::arm(false);
     raw::arm(false);
