@@ -73,6 +73,45 @@ fn bugs_between_accesses_are_found_and_only_there() {
 }
 
 #[test]
+fn tasks_on_workers_race_at_every_access() {
+    let found = |points| found_in("memory", "workers", points, "torn_on_workers", 1_000);
+    assert_eq!(found("polls").len(), 0);
+    let seeds: usize = found("memory").values().sum();
+    assert!(seeds >= 20, "{seeds} of 1000 seeds");
+}
+
+#[test]
+fn strategies_know_which_accesses_race() {
+    // Of these strategies the one does not look at what is touched, the others do.
+    let found = |strategy| {
+        let marks = scratch(&format!("account-{strategy}"));
+        let env = [
+            ("FOUND", marks.to_str().unwrap()),
+            ("SQUALL_SEEDS", "1000"),
+            ("SQUALL_AUDIT", "0"),
+            ("SQUALL_STRATEGY", strategy),
+        ];
+        let arguments = [
+            "test",
+            "--locked",
+            "--points=memory",
+            "--test",
+            "threads",
+            "far_apart",
+        ];
+        memory(&arguments, &env).ended(0).says(&["1 passed"]);
+        let seeds = std::fs::read_to_string(&marks).map_or(0, |text| text.lines().count());
+        let _ = std::fs::remove_file(&marks);
+        seeds
+    };
+    let [random, pos, surw] = ["random", "pos", "surw"].map(found);
+    assert!(
+        pos > 2 * random.max(8) && surw > 2 * random.max(8),
+        "random {random}, pos {pos}, surw {surw}"
+    );
+}
+
+#[test]
 fn repaired_programs_hold_at_every_point() {
     let env = [("SQUALL_AUDIT", "100"), ("SQUALL_SEEDS", "500")];
     // Programs and documentation tests without squall in them link and run, too.
@@ -109,7 +148,7 @@ fn digests_do_not_depend_on_the_process() {
         lines
     };
     let contexts = digests(&[]);
-    assert_eq!(contexts.len(), 9 * 40);
+    assert_eq!(contexts.len(), 10 * 40);
     assert_eq!(contexts, digests(&[]));
     assert_eq!(contexts, digests(&[("SQUALL_THREADS", "os")]));
     assert_eq!(contexts, digests(&[("SQUALL_ISOLATION", "process")]));
@@ -202,4 +241,51 @@ fn what_was_reached_is_told_and_leads_to_more() {
     assert_eq!(mutated, digest("0xc5a0000315000005", ""));
     assert_eq!(mutated, digest("0xc5a0000315000005", "os"));
     assert_ne!(mutated, digest("3", ""));
+}
+
+#[test]
+fn a_failure_between_accesses_is_shrunk_and_replayed() {
+    let logs = scratch("memory-failures");
+    let env = [("SQUALL_FAILURES", logs.to_str().unwrap())];
+    let arguments = [
+        "test",
+        "--locked",
+        "--points=memory",
+        "--test",
+        "threads",
+        "fails_torn",
+        "--",
+        "--include-ignored",
+    ];
+    let first = memory(&arguments, &env).ended(1);
+    first.says(&["assertion `left == right` failed", "the story:"]);
+    let replay = first.line("replay: ");
+    let (variable, command) = replay
+        .split_once(" cargo squall ")
+        .expect("the line says what to run");
+    assert!(command.starts_with("test --points memory "), "{command}");
+    let (name, value) = variable.split_once('=').unwrap();
+    for _ in 0..3 {
+        let words: Vec<&str> = command.split(' ').collect();
+        let again = memory(&words, &[(name, value)]).ended(1);
+        again.says(&["assertion `left == right` failed"]);
+        assert!(!again.text.contains("your code changed"), "{}", again.text);
+    }
+    // Without memory points the log means nothing, and the program holds.
+    let polls = memory(
+        &[
+            "test",
+            "--locked",
+            "--test",
+            "threads",
+            "fails_torn",
+            "--",
+            "--include-ignored",
+            "--nocapture",
+        ],
+        &env,
+    )
+    .ended(0);
+    polls.says(&["started otherwise"]);
+    std::fs::remove_dir_all(logs).unwrap();
 }
