@@ -32,7 +32,7 @@ const TASK_ID: &[&str] = &["src/runtime/task/id.rs"];
 pub(super) const ROOT: &[&str] = &["src/lib.rs"];
 
 /// Every expression that is rewritten. A version of tokio is instrumented if each is found as often as it says here.
-const SEAMS: [Seam; 17] = [
+const SEAMS: [Seam; 19] = [
     Seam {
         what: "the order of tasks",
         files: CURRENT_THREAD,
@@ -160,6 +160,20 @@ const SEAMS: [Seam; 17] = [
         files: ROOT,
         from: "\n//! A runtime for writing",
         to: "\n#![allow(warnings)]\n//! A runtime for writing",
+        times: 1,
+    },
+    Seam {
+        what: "tokio's own locks, with parking_lot",
+        files: &["src/loom/std/parking_lot.rs"],
+        from: "fn lock(&self) -> MutexGuard<'_, T> {",
+        to: "fn lock(&self) -> MutexGuard<'_, T> { crate::squall::locking();",
+        times: 1,
+    },
+    Seam {
+        what: "tokio's own locks, without",
+        files: &["src/loom/std/mutex.rs"],
+        from: "fn lock(&self) -> MutexGuard<'_, T> {",
+        to: "fn lock(&self) -> MutexGuard<'_, T> { crate::squall::locking();",
         times: 1,
     },
 ];
@@ -318,7 +332,7 @@ mod tests {
             if let Some(mismatch) = untold {
                 panic!("{}: {mismatch}", source.display());
             }
-            assert_eq!(files.len(), 14, "thirteen files and the bridge");
+            assert_eq!(files.len(), 16, "fifteen files and the bridge");
         }
     }
 

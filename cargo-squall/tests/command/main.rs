@@ -45,8 +45,8 @@ fn a_run_of_no_test_does_not_hold() {
 #[test]
 fn orders_of_tasks_that_stock_tokio_never_shows_are_found() {
     let lock = drive::lock_file();
-    // Of 1,000 seeds, at least so many; stock tokio shows none of these at all, and nor do the 66 of the control group, which
-    // takes tasks in tokio's own order.
+    // Of 1,000 seeds, at least so many; stock tokio shows none of those among the tasks of one thread, and nor do the 66 of
+    // the control group, which takes tasks in tokio's own order.
     let bugs = [
         ("opposite_locks", 30),
         ("lost_update", 50),
@@ -57,7 +57,10 @@ fn orders_of_tasks_that_stock_tokio_never_shows_are_found() {
         ("between_polls", 100),
     ];
     for (bug, least) in bugs {
-        assert_eq!(found(cargo_with, bug), 0, "{bug} on stock tokio");
+        // Workers are threads, which are overtaken at their allocations on stock tokio, too.
+        if bug != "workers" {
+            assert_eq!(found(cargo_with, bug), 0, "{bug} on stock tokio");
+        }
         let seeds = found(squall_with, bug);
         assert!(seeds >= least, "{bug} in {seeds} of 1000 seeds");
     }

@@ -296,9 +296,9 @@ pub(super) fn hold(held: bool) -> bool {
     std::mem::replace(&mut heap().held, held)
 }
 
-/// Before an allocation of the program: another thread may go on if it is time.
+/// Before an allocation of the program, or a step that counts as one: another thread may go on if it is time.
 #[inline]
-fn may_be_preempted() {
+pub(super) fn step() {
     let heap = heap();
     heap.until = heap.until.wrapping_sub(1);
     if heap.until == 0 {
@@ -331,7 +331,7 @@ fn usable_size(block: *mut c_void) -> usize {
 /// As the function of libc.
 pub unsafe extern "C" fn malloc(size: usize, caller: usize) -> *mut c_void {
     if is_program(caller) {
-        may_be_preempted();
+        step();
         return heap().allocate(size, UNIT, false);
     }
     // SAFETY: malloc has no precondition.
@@ -342,7 +342,7 @@ pub unsafe extern "C" fn malloc(size: usize, caller: usize) -> *mut c_void {
 /// As the function of libc.
 pub unsafe extern "C" fn calloc(count: usize, size: usize, caller: usize) -> *mut c_void {
     if is_program(caller) {
-        may_be_preempted();
+        step();
         return match count.checked_mul(size) {
             Some(size) => heap().allocate(size, UNIT, true),
             None => no_memory(),
@@ -394,7 +394,7 @@ pub unsafe extern "C" fn memalign(alignment: usize, size: usize, caller: usize) 
         raw::set_errno(libc::EINVAL);
         return std::ptr::null_mut();
     }
-    may_be_preempted();
+    step();
     heap().allocate(size, alignment, false)
 }
 

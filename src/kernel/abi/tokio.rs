@@ -31,6 +31,7 @@ struct Doors {
     polled: extern "C" fn(u32, u32),
     died: extern "C" fn(u32),
     mark: extern "C" fn(u32, usize),
+    locking: extern "C" fn(),
 }
 
 static DOORS: Doors = Doors {
@@ -43,6 +44,7 @@ static DOORS: Doors = Doors {
     polled,
     died,
     mark,
+    locking,
 };
 
 /// What tokio says about a task that is spawned.
@@ -139,6 +141,13 @@ extern "C" fn point(task: u32) {
     let next = thread::with_kernel(|k| k.poll_on_worker(task));
     if next != me {
         switch_before_poll(me, next);
+    }
+}
+
+/// tokio is about to take a lock of its own: another thread may go on first, as before an allocation.
+extern "C" fn locking() {
+    if simulated() {
+        super::heap::step();
     }
 }
 
