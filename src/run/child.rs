@@ -460,13 +460,11 @@ impl Child {
     }
 }
 
-/// The line in which std says that an allocation failed, if the output ends with one.
+/// What std says of an allocation that failed, if the output ends with that. libtest may have begun the line.
 pub(crate) fn allocation_failure(output: &str) -> Option<String> {
-    let line = output
-        .lines()
-        .rev()
-        .find(|line| line.starts_with("memory allocation of "))?;
-    line.contains(" failed").then(|| line.to_owned())
+    let said = |line: &str| line.find("memory allocation of ").map(|at| line[at..].to_owned());
+    let text = output.lines().rev().find_map(said)?;
+    text.contains(" failed").then_some(text)
 }
 
 /// Takes decisions down in the black box, where they outlive the process.

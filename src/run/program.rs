@@ -56,6 +56,8 @@ struct Exec {
     command: String,
     /// The file that takes the result, as JSON.
     result: PathBuf,
+    /// Whether the coordinator's output is the terminal's, for a seed alone to show what it prints.
+    show: bool,
     /// What was preloaded besides this library before.
     preload: Option<String>,
 }
@@ -85,6 +87,8 @@ struct Survey {
 /// How many seeds a test gets where nobody says, unless this much wall time is over before.
 const SEEDS: u64 = 256;
 const BUDGET: Duration = Duration::from_secs(10);
+/// How much a program may grow: existing tests reserve tables of gigabytes that they never touch.
+const MEMORY: u64 = 64 << 30;
 /// How long a survey may take.
 const SURVEY: Duration = Duration::from_secs(20);
 
@@ -112,7 +116,8 @@ pub fn enter() -> Option<i32> {
     };
     match birth.map(|text| serde_json::from_str::<protocol::Birth>(&text)) {
         None => {
-            if shown(&settings).is_some()
+            if exec.show
+                && shown(&settings).is_some()
                 && let Err(error) = lend_terminal()
             {
                 eprintln!("squall: cannot pass the program's output on: {error}");
@@ -148,7 +153,7 @@ pub fn enter() -> Option<i32> {
 
 fn settings(origin: &Origin, keep: bool) -> Result<Resolved, Failure> {
     let environment = env::Environment::read().map_err(|error| unusable(&origin.test, error))?;
-    let mut settings = Settings::new().keep_failures(keep);
+    let mut settings = Settings::new().keep_failures(keep).memory(Some(MEMORY));
     if environment.seeds.is_none() {
         // A suite has heavy tests among light ones.
         settings = settings.seeds(SEEDS).budget(BUDGET);

@@ -191,14 +191,15 @@ impl Suite {
             std::process::id(),
             std::thread::current().id()
         ));
+        // Only one seed's run shows as it goes; what others print is of no interest unless they fail.
+        let show = alone && self.one_seed();
         let mut command = self.command(test);
         command
-            .env(EXEC_VARIABLE, self.told(test, &result)?)
+            .env(EXEC_VARIABLE, self.told(test, &result, show)?)
             .env("LD_PRELOAD", self.preloaded())
             .envs(self.variables.iter().map(|(name, value)| (name, value)))
             .env("SQUALL_JOBS", if alone { self.jobs } else { 1 }.to_string());
-        // Only one seed's run shows as it goes; what others print is of no interest unless they fail.
-        if alone && self.one_seed() {
+        if show {
             command.stdout(Stdio::inherit()).stderr(Stdio::inherit());
         } else {
             command.stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -329,7 +330,7 @@ impl Suite {
     }
 
     /// What the coordinator is told.
-    fn told(&self, test: &Test, result: &Path) -> Result<String> {
+    fn told(&self, test: &Test, result: &Path, show: bool) -> Result<String> {
         let variable = |name: &str| std::env::var(name).ok();
         let manifest = variable("CARGO_MANIFEST_DIR").filter(|_| self.by_cargo);
         let target = existing::target(&self.binary);
@@ -340,6 +341,7 @@ impl Suite {
             "manifest_dir": manifest,
             "command": self.again(test),
             "result": result,
+            "show": show,
             "preload": variable("LD_PRELOAD"),
         });
         serde_json::to_string(&told).context("cannot put the test into words")
