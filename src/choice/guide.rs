@@ -16,13 +16,17 @@ const PATIENCE: u32 = 1000;
 /// The same for questions at which it offered to let others go first, where it stays at the others.
 const OFFERS: u32 = 16;
 
+/// From here on answers stand for places in a queue of tasks.
+pub const PLACE: u64 = 1 << 32;
+
 /// What was asked.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum Question {
     /// Which entity goes on; the answer is its number.
     Switch = 0,
-    /// Which of a runtime's tasks is polled; the answer is its place among those that are ready.
+    /// Which of a runtime's tasks is polled; the answer is its number, or [`PLACE`] and more for its place among those that
+    /// are ready, where its number is not known.
     Task = 1,
     /// A number below a bound.
     Number = 2,
@@ -241,10 +245,48 @@ impl Lens {
         }
     }
 
-    /// A number below `of`.
-    pub(super) fn number(&mut self, domain: Domain, question: Question, of: u64) -> u64 {
+    /// Which of `tasks` is polled, as a place among them; `who` are the first and the last of them.
+    pub(super) fn task(&mut self, tasks: u32, who: Option<Pick<'_>>) -> u32 {
         self.plain = 0;
-        let due = self.next(domain, question);
+        let Some(answer) = self.next(Domain::Schedule, Question::Task) else {
+            return 0;
+        };
+        let place = match answer.checked_sub(PLACE) {
+            Some(place) => place as u32,
+            None => {
+                let shown = who.map_or(&[][..], |who| who.runnable);
+                let at = shown.iter().position(|&task| u64::from(task) == answer);
+                // One that is not ready cannot be polled.
+                at.map_or(0, |at| place_of(at as u32, tasks, shown.len() as u32))
+            }
+        };
+        place.min(tasks - 1)
+    }
+
+    /// The present question, about tasks, was answered so.
+    pub(super) fn tasked(
+        &mut self,
+        tasks: u32,
+        place: u32,
+        who: Option<Pick<'_>>,
+    ) -> Option<Departure> {
+        let shown = who.map_or(&[][..], |who| who.runnable);
+        let known = |at: &u32| place_of(*at, tasks, shown.len() as u32) == place;
+        let task = (0..shown.len() as u32)
+            .find(known)
+            .map(|at| shown[at as usize]);
+        let answer = task.map_or(PLACE + u64::from(place), u64::from);
+        let departure = self.departure(u64::from(tasks), u64::from(place), answer);
+        if let Some(task) = task {
+            self.ran(task);
+        }
+        departure
+    }
+
+    /// A number below `of`.
+    pub(super) fn number(&mut self, domain: Domain, of: u64) -> u64 {
+        self.plain = 0;
+        let due = self.next(domain, Question::Number);
         // The bound may have changed with the program.
         due.map_or(0, |answer| answer.min(of - 1))
     }
@@ -273,6 +315,14 @@ impl Lens {
             of,
             answer,
         })
+    }
+}
+
+/// The place in a queue of `tasks` of the one that is shown at `at`, of `shown` that are: the middle of a long queue is not.
+pub(super) fn place_of(at: u32, tasks: u32, shown: u32) -> u32 {
+    match at < shown / 2 {
+        true => at,
+        false => at + tasks.saturating_sub(shown),
     }
 }
 
@@ -319,7 +369,7 @@ mod tests {
             assert_eq!(index, usual);
             assert_eq!(lens.picked(question, index), None);
         }
-        assert_eq!(lens.number(Domain::Time, Question::Number, 9), 0);
+        assert_eq!(lens.number(Domain::Time, 9), 0);
         assert_eq!(lens.counted(9, 0), None);
     }
 
@@ -395,6 +445,29 @@ mod tests {
         let (ran, kept) = program(&mut Lens::following(Offer::Taken, &all[2..]), 9, |_| None);
         assert_eq!(ran[..6], [0, 0, 0, 1, 1, 1]);
         assert_eq!(kept, all[2..]);
+    }
+
+    #[test]
+    fn a_task_is_polled_by_its_number_wherever_it_stands() {
+        let mut telling = Lens::telling(Offer::Taken);
+        telling.task(3, Some(pick(&[4, 5, 6], None, false)));
+        let departure = telling
+            .tasked(3, 2, Some(pick(&[4, 5, 6], None, false)))
+            .unwrap();
+        assert_eq!((departure.question, departure.answer), (Question::Task, 6));
+        let following = |ready: &[u32], tasks| {
+            let mut lens = Lens::following(Offer::Taken, &[departure]);
+            lens.task(tasks, Some(pick(ready, None, false)))
+        };
+        assert_eq!(following(&[6, 4, 5], 3), 0);
+        assert_eq!(following(&[4, 6], 2), 1);
+        assert_eq!(following(&[4, 5], 2), 0);
+        // Of a hundred four are shown: the first two and the last two.
+        assert_eq!(following(&[1, 2, 6, 4], 100), 98);
+        let hidden = telling
+            .tasked(100, 50, Some(pick(&[1, 2, 6, 4], None, false)))
+            .unwrap();
+        assert_eq!(hidden.answer, PLACE + 50);
     }
 
     #[test]

@@ -351,13 +351,33 @@ impl Choices {
         index
     }
 
+    /// Which task is polled, where somebody looks on or answers instead of the strategy, which would have taken `drawn`.
+    #[cold]
+    fn task_watched(&mut self, tasks: u32, who: Option<Pick<'_>>, drawn: u32) -> u32 {
+        let n = u64::from(tasks);
+        let guided = self.lens.as_mut().map(|lens| lens.task(tasks, who));
+        let index = match guided {
+            Some(index) if self.guided() => index,
+            _ => {
+                let replay = self.replay.as_mut();
+                let logged =
+                    replay.and_then(|replay| replay.below(self.decisions, Domain::Schedule, n));
+                logged.map_or(drawn, |index| index as u32)
+            }
+        };
+        if let Some(lens) = &mut self.lens {
+            let departure = lens.tasked(tasks, index, who);
+            self.departed(departure);
+        }
+        let value = u64::from(index);
+        self.decided(Domain::Schedule, Decision::Below { n, value });
+        index
+    }
+
     /// A number, where somebody looks on or answers instead of the stream, which would have given `drawn`.
     #[cold]
-    fn number_watched(&mut self, domain: Domain, question: Question, n: u64, drawn: u64) -> u64 {
-        let guided = self
-            .lens
-            .as_mut()
-            .map(|lens| lens.number(domain, question, n));
+    fn number_watched(&mut self, domain: Domain, n: u64, drawn: u64) -> u64 {
+        let guided = self.lens.as_mut().map(|lens| lens.number(domain, n));
         let value = match guided {
             Some(value) if self.guided() => value,
             _ => {
@@ -389,7 +409,8 @@ impl Oracle for Choices {
             // It still knows of the last run.
             false => self.strategy.sees_tasks(),
         };
-        self.profiler.is_some() || sees && !self.guided()
+        // Whoever looks on is to see the same, whether or not the strategy does.
+        !self.plain || sees
     }
 
     fn pick_task(&mut self, tasks: u32, who: Option<Pick<'_>>) -> u32 {
@@ -417,8 +438,7 @@ impl Oracle for Choices {
             );
         }
         if !self.plain {
-            let (n, drawn) = (u64::from(tasks), u64::from(index));
-            index = self.number_watched(Domain::Schedule, Question::Task, n, drawn) as u32;
+            index = self.task_watched(tasks, who, index);
         }
         if let (Some(who), Some(profiler)) = (who, &mut self.profiler) {
             let shown = who.runnable.len() as u32;
@@ -455,7 +475,7 @@ impl Oracle for Choices {
         if self.plain {
             return value;
         }
-        self.number_watched(domain, Question::Number, n, value)
+        self.number_watched(domain, n, value)
     }
 
     fn preemption(&mut self, styles: u64) -> u64 {
@@ -467,7 +487,7 @@ impl Oracle for Choices {
         if self.plain {
             return style;
         }
-        self.number_watched(Domain::Schedule, Question::Number, styles, style)
+        self.number_watched(Domain::Schedule, styles, style)
     }
 
     fn fill(&mut self, domain: Domain, bytes: &mut [u8]) {
