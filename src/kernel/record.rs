@@ -20,10 +20,12 @@ pub struct Event {
     /// The simulated thread that it happened on.
     pub thread: u32,
     /// The task that the thread was polling, by its number as an entity, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub task: Option<u32>,
     /// What happened.
     pub what: What,
     /// Where: an index into [`Record::stacks`], if it was taken down.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stack: Option<u32>,
     /// How many decisions the oracle had taken by then, this event's own among them; 0 if it does not count.
     pub decisions: u64,
@@ -56,6 +58,7 @@ pub enum What {
         /// The value.
         result: i64,
         /// The error's name, where it failed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         error: Option<Text>,
         /// What it was about.
         about: About,
@@ -67,6 +70,7 @@ pub enum What {
         /// For this.
         about: About,
         /// No longer than until this virtual time.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         until: Option<u64>,
     },
     /// A blocked thread can go on.
