@@ -179,7 +179,8 @@ async fn serve(listener: TcpListener) {
         tokio::spawn(async move {
             let mut buffer = [0; common::ECHO_BYTES];
             while socket.read_exact(&mut buffer).await.is_ok() {
-                if socket.write_all(&buffer).await.is_err() {
+                // Its stream sends nothing before a flush.
+                if socket.write_all(&buffer).await.is_err() || socket.flush().await.is_err() {
                     break;
                 }
             }
@@ -195,6 +196,7 @@ async fn clients<A: ToSocketAddrs + Copy + Send + 'static>(address: A) {
                 let mut buffer = [7; common::ECHO_BYTES];
                 for _ in 0..common::ECHO_ROUNDS {
                     socket.write_all(&buffer).await.expect("write");
+                    socket.flush().await.expect("flush");
                     socket.read_exact(&mut buffer).await.expect("read");
                 }
             })
