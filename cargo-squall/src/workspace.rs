@@ -37,12 +37,24 @@ pub enum NoTokio {
         /// Where it comes from.
         from: String,
     },
+    /// There are others beside it, and cargo's override of a path goes by the name alone: the copy would take their place, too.
+    Several {
+        /// Their versions.
+        versions: Vec<String>,
+    },
 }
 
 impl std::fmt::Display for NoTokio {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             NoTokio::Absent => f.write_str("this workspace does not depend on tokio 1"),
+            NoTokio::Several { versions } => {
+                write!(
+                    f,
+                    "this workspace depends on several versions of tokio ({}), and a copy of one would take the place of all",
+                    versions.join(", ")
+                )
+            }
             NoTokio::Elsewhere { version, from } => {
                 write!(
                     f,
@@ -110,12 +122,18 @@ impl Workspace {
 }
 
 fn tokio(packages: Vec<Package>) -> Result<Tokio, NoTokio> {
-    let mut tokios = packages
+    let mut tokios: Vec<Package> = packages
         .into_iter()
-        .filter(|p| p.name == "tokio" && p.version.starts_with("1."));
-    let Some(package) = tokios.next() else {
+        .filter(|package| package.name == "tokio")
+        .collect();
+    let Some(at) = tokios.iter().position(|p| p.version.starts_with("1.")) else {
         return Err(NoTokio::Absent);
     };
+    if tokios.len() > 1 {
+        let versions = tokios.into_iter().map(|package| package.version).collect();
+        return Err(NoTokio::Several { versions });
+    }
+    let package = tokios.swap_remove(at);
     match &package.source {
         Some(source) if CRATES_IO.contains(&source.as_str()) => Ok(Tokio {
             version: package.version,
@@ -131,5 +149,34 @@ fn tokio(packages: Vec<Package>) -> Result<Tokio, NoTokio> {
                 .clone()
                 .unwrap_or_else(|| package.manifest_path.display().to_string()),
         }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{CRATES_IO, NoTokio, Package, tokio};
+
+    fn package(name: &str, version: &str) -> Package {
+        Package {
+            name: name.to_owned(),
+            version: version.to_owned(),
+            source: Some(CRATES_IO[0].to_owned()),
+            manifest_path: "/registry/Cargo.toml".into(),
+        }
+    }
+
+    #[test]
+    fn a_tokio_that_is_alone_is_taken() {
+        let packages = vec![package("tokio-util", "0.7.1"), package("tokio", "1.40.0")];
+        assert_eq!(tokio(packages).unwrap().version, "1.40.0");
+        let without = vec![package("tokio", "0.2.25")];
+        assert!(matches!(tokio(without), Err(NoTokio::Absent)));
+    }
+
+    #[test]
+    fn several_versions_of_tokio_are_left_alone() {
+        let packages = vec![package("tokio", "0.3.7"), package("tokio", "1.40.0")];
+        let told = tokio(packages).unwrap_err().to_string();
+        assert!(told.contains("(0.3.7, 1.40.0)"), "{told}");
     }
 }
