@@ -132,7 +132,7 @@ fn digests_do_not_depend_on_how_threads_are_carried() {
         lines
     };
     let contexts = digests(&[]);
-    assert_eq!(contexts.len(), 8 * 40);
+    assert_eq!(contexts.len(), 9 * 40);
     assert_eq!(contexts, digests(&[]));
     assert_eq!(contexts, digests(&[("SQUALL_THREADS", "os")]));
     assert_eq!(contexts, digests(&[("SQUALL_ISOLATION", "process")]));
