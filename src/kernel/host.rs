@@ -27,8 +27,6 @@ pub(crate) struct Host {
     pub(crate) program: bool,
     /// How often one was started.
     pub(crate) starts: u32,
-    /// The number of its present start among those of all hosts; 0 for the test's own.
-    pub(crate) epoch: u32,
     /// The machine crashed, and is not back.
     pub(crate) down: bool,
     /// Nothing on it runs, its network stack included.
@@ -63,7 +61,6 @@ impl Host {
             descriptors: 0,
             program: index == 0,
             starts: u32::from(index == 0),
-            epoch: 0,
             down: false,
             paused: false,
             stalled: 0,

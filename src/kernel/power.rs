@@ -73,8 +73,6 @@ impl Kernel {
         h.down = false;
         h.program = true;
         h.starts += 1;
-        self.epochs += 1;
-        h.epoch = self.epochs;
         // A new process has a new number; those of hosts lie a thousand apart.
         h.pid = super::host::first_pid(host) + (h.starts as i32 - 1) % 900;
         self.count_sleepers();

@@ -6,7 +6,6 @@
 //! Whoever picks sees *entities*. A thread that polls a task (see [`super::identity`]) stands for the task, any other for itself.
 
 use super::descriptor::ObjectId;
-use std::ops::Range;
 use super::events::Event;
 use super::identity::{Link, Who};
 use super::oracle::{Entity, NOBODY, Pick, Touch};
@@ -258,16 +257,6 @@ impl Sched {
         let current = self.current;
         self.leave(current);
         self.enter(current);
-    }
-
-    /// Where this keeps addresses of the program that it compares and never follows.
-    pub(crate) fn notes(&self) -> [Range<usize>; 2] {
-        let threads = self.threads.as_ptr_range();
-        let entities = self.entities.as_ptr_range();
-        [
-            threads.start as usize..threads.end as usize,
-            entities.start as usize..entities.end as usize,
-        ]
     }
 
     /// Frozen threads lose their turn.

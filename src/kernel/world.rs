@@ -90,8 +90,6 @@ pub(crate) struct Kernel {
     pub(crate) switches: u64,
     pub(crate) cpus: u32,
     pub(crate) descriptors: u32,
-    /// How many programs were started on hosts.
-    pub(crate) epochs: u32,
     /// What it costs to read a clock.
     pub(crate) clock_cost: Cost,
     idle: u64,
@@ -146,7 +144,6 @@ impl Kernel {
             switches: 0,
             cpus: 1,
             descriptors: 0,
-            epochs: 0,
             clock_cost: Cost::CLOCK,
             idle: 0,
             jitter: 0,
@@ -183,7 +180,6 @@ impl Kernel {
         self.switches = 0;
         self.cpus = config.cpus;
         self.descriptors = config.descriptors;
-        self.epochs = 0;
         self.clock_cost = match config.slow_code {
             true => Cost::CLOCK_AFTER_WORK,
             false => Cost::CLOCK,

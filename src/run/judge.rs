@@ -234,8 +234,7 @@ impl Coordinator<'_> {
         for (seed, digest, again) in &ended.digests {
             // Which seeds begin as others depends on how long runs take, so a search leaves them out.
             let searched = matches!(self.settings.which, Which::Explore { .. });
-            let left_out = *again || (searched && Mutation::of(*seed).is_some());
-            if !left_out {
+            if !again && !(searched && Mutation::of(*seed).is_some()) {
                 self.digests.push(format!(
                     "squall: {} seed {seed:#x} digest {digest:016x}",
                     self.origin.test

@@ -6,11 +6,9 @@
 //! Only the thread that runs touches the heap of the program, so it needs no lock. `thread/image.rs` winds it back between
 //! the runs of a batch.
 
-pub(crate) mod collect;
-
 use super::raw;
 use crate::kernel::thread;
-use std::cell::{Cell, UnsafeCell};
+use std::cell::UnsafeCell;
 use std::ffi::{c_int, c_void};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -30,55 +28,23 @@ const SMALL_CLASSES: usize = SMALL / UNIT;
 /// Enough for blocks as large as the whole heap.
 const CLASSES: usize = SMALL_CLASSES + 4 * 30;
 
-/// Before each block's first byte; and at each block's start, which is the same place unless an alignment moved the first byte.
+/// Before each block's first byte.
 #[repr(C)]
-#[derive(Clone, Copy)]
 struct Header {
-    /// The class, and above it the epoch of the program that allocated the block.
     class: u32,
-    /// From the block's start to its first byte; 0 in a freed block.
+    /// From the block's start to its first byte, which an alignment may have moved.
     offset: u32,
-    /// The bytes that the caller may use; in a freed block the next one of its class.
+    /// The bytes that the caller may use.
     usable: usize,
 }
 const HEADER: usize = size_of::<Header>();
-/// So many bits of a header are the class.
-const CLASS_BITS: u32 = 8;
-const _: () = assert!(CLASSES <= 1 << CLASS_BITS);
-/// Epochs are counted modulo this.
-pub(crate) const EPOCHS: u32 = 1 << (32 - CLASS_BITS);
-
-impl Header {
-    fn class(&self) -> usize {
-        (self.class & ((1 << CLASS_BITS) - 1)) as usize
-    }
-
-    fn epoch(&self) -> u32 {
-        self.class >> CLASS_BITS
-    }
-
-    /// The size of the whole block.
-    fn size(&self) -> usize {
-        size_of_class(self.class())
-    }
-}
-
-thread_local! {
-    /// Which start of which host's program the thread belongs to.
-    static EPOCH: Cell<u32> = const { Cell::new(0) };
-}
-
-/// What the running thread allocates belongs to this epoch from now on.
-pub(crate) fn set_epoch(epoch: u32) {
-    EPOCH.set(epoch % EPOCHS);
-}
 
 /// The state of the heap: all of it, so that copying it and the memory below `top` would be a copy of the heap.
 #[derive(Clone)]
 pub(crate) struct State {
     /// The first address that was never given out.
     top: usize,
-    /// Freed blocks of each class, chained through their headers.
+    /// Freed blocks of each class, chained through their first word.
     free: [usize; CLASSES],
 }
 
@@ -92,7 +58,6 @@ struct Heap {
     until: u32,
     /// Whether no other thread may go on.
     held: bool,
-    collected: collect::Collected,
 }
 
 struct Shared(UnsafeCell<Heap>);
@@ -109,7 +74,6 @@ static HEAP: Shared = Shared(UnsafeCell::new(Heap {
     touched: BASE,
     until: u32::MAX,
     held: false,
-    collected: collect::Collected::new(),
 }));
 
 /// The executable's code, start and end: who calls from there is the program.
@@ -193,7 +157,6 @@ pub(crate) fn wind_back(state: &State) {
     // SAFETY: called on the carrier, between runs.
     let heap = unsafe { &mut *HEAP.0.get() };
     heap.state.clone_from(state);
-    heap.collected.clear(state.top);
     let keep = (state.top + KEEP).next_multiple_of(4096);
     if heap.touched > keep {
         // SAFETY: the range is the heap's own, and nobody uses it any more.
@@ -230,15 +193,6 @@ fn class_of(size: usize) -> (usize, usize) {
     (class, (1 << doubling) + steps * quarter)
 }
 
-/// The size of the blocks of a class.
-fn size_of_class(class: usize) -> usize {
-    if class < SMALL_CLASSES {
-        return (class + 1) * UNIT;
-    }
-    let (doubling, steps) = ((class - SMALL_CLASSES) / 4, (class - SMALL_CLASSES) % 4 + 1);
-    (SMALL << doubling) + steps * (SMALL << doubling) / 4
-}
-
 impl Heap {
     /// A block of at least `size` usable bytes, a multiple of `alignment`, which is a power of two; null without memory.
     /// `zeroed` blocks hold zeros.
@@ -262,8 +216,8 @@ impl Heap {
                 start
             }
             start => {
-                // SAFETY: a freed block begins with a header, which links to the next one of its class.
-                self.state.free[class] = unsafe { (*(start as *const Header)).usable };
+                // SAFETY: a freed block's first word links to the next one of its class.
+                self.state.free[class] = unsafe { *(start as *const usize) };
                 start
             }
         };
@@ -271,15 +225,11 @@ impl Heap {
         let usable = start + total - first;
         // SAFETY: the block is `total` bytes from `start`, mapped and nobody else's; `first` leaves room for the header.
         unsafe {
-            let header = Header {
-                class: class as u32 | EPOCH.get() << CLASS_BITS,
+            ((first - HEADER) as *mut Header).write(Header {
+                class: class as u32,
                 offset: (first - start) as u32,
                 usable,
-            };
-            ((first - HEADER) as *mut Header).write(header);
-            if room > 0 {
-                (start as *mut Header).write(header);
-            }
+            });
             if zeroed && !clean {
                 (first as *mut u8).write_bytes(0, size);
             }
@@ -316,14 +266,10 @@ impl Heap {
     fn release(&mut self, block: *mut c_void) {
         // SAFETY: `allocate` wrote the header before the block's first byte, and the block is at least a word long.
         unsafe {
-            let header = *((block as usize - HEADER) as *const Header);
-            let class = header.class();
-            let start = block as usize - header.offset as usize;
-            (start as *mut Header).write(Header {
-                class: header.class,
-                offset: 0,
-                usable: self.state.free[class],
-            });
+            let header = (block as usize - HEADER) as *const Header;
+            let class = (*header).class as usize;
+            let start = block as usize - (*header).offset as usize;
+            *(start as *mut usize) = self.state.free[class];
             self.state.free[class] = start;
         }
     }
@@ -509,7 +455,6 @@ mod tests {
             let (class, total) = class_of(size);
             assert!(total >= size && total - size < 16.max(size / 4 + 1), "{size} gets {total}");
             assert_eq!(class_of(total), (class, total), "a class holds its own size");
-            assert_eq!(super::size_of_class(class), total);
             assert!((class, total) == last || (class > last.0 && total > last.1) || size < SMALL, "{size}");
             assert!(class < super::CLASSES);
             last = (class, total);

@@ -4,7 +4,6 @@
 use super::baton::Baton;
 use super::context::{self, Context};
 use super::{CARRIER, INSIDE, Inside, ME, machine, me, with_kernel};
-use crate::kernel::abi::heap::{self, EPOCHS};
 use crate::kernel::power::Death;
 use std::sync::atomic::Ordering;
 
@@ -25,13 +24,6 @@ pub(super) fn host_dies(host: u16, death: Death) {
                 continue;
             }
             m.reclaim(index);
-            if !m.os_threads {
-                // SAFETY: its thread never goes on.
-                unsafe { m.slot(index).clear_stack() };
-            }
-        }
-        if !m.os_threads && heap::collect::due() {
-            m.collect_garbage();
         }
     }
     if mine {
@@ -40,30 +32,6 @@ pub(super) fn host_dies(host: u16, death: Death) {
 }
 
 impl super::Machine {
-    /// Gives back memory of programs that are over.
-    #[inline(never)]
-    fn collect_garbage(&mut self) {
-        let registers = context::registers();
-        let mut stacks = Vec::new();
-        let mut not_roots = Vec::from(self.kernel.sched.notes());
-        for index in 0..self.slots.len() {
-            let slot = self.slot(index);
-            let end = slot.stack.0 + slot.stack.1;
-            not_roots.push(slot.stack.0..end);
-            if slot.thread == me() {
-                // From the saved registers, which lie deeper than any caller's frame, upwards.
-                stacks.push(&raw const registers as usize..end);
-            } else if slot.thread != CARRIER {
-                stacks.push(slot.context.stack_pointer()..end);
-            }
-        }
-        let living: Vec<u32> = self.kernel.hosts.iter().filter(|h| h.program).map(|h| h.epoch % EPOCHS).collect();
-        // SAFETY: a suspended thread's stack reaches from its stack pointer to its end, and so does the caller's from its
-        // registers. Contexts run one at a time.
-        unsafe { heap::collect::collect(|epoch| living.contains(&epoch), &stacks, &not_roots) };
-        std::hint::black_box(&registers);
-    }
-
     /// Puts the slot of an abandoned thread back into the pool.
     pub(super) fn reclaim(&mut self, index: usize) {
         let slot = self.slot(index);

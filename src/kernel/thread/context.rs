@@ -120,27 +120,7 @@ pub(super) fn fs_base() -> usize {
     fs
 }
 
-/// The registers that a call preserves, which may hold what the callers' frames do not.
-#[inline(always)]
-pub(super) fn registers() -> [usize; 6] {
-    let mut out = [0; 6];
-    // SAFETY: only stores registers into the array.
-    unsafe {
-        asm!(
-            "mov [{0}], rbx", "mov [{0} + 8], rbp", "mov [{0} + 16], r12",
-            "mov [{0} + 24], r13", "mov [{0} + 32], r14", "mov [{0} + 40], r15",
-            in(reg) &raw mut out, options(nostack, preserves_flags)
-        );
-    }
-    out
-}
-
 impl Context {
-    /// Where its stack ends: everything that it needs lies from there on.
-    pub(super) fn stack_pointer(&self) -> usize {
-        self.sp
-    }
-
     /// A context that holds nothing yet; it is filled by the first switch away from it.
     pub(super) const fn empty() -> Context {
         Context { sp: 0, fs: 0 }

@@ -4,7 +4,6 @@
 use super::context::{self, Context};
 use super::{Baton, INSIDE, Inside, ME, MY_SLOT, fault, keys, machine, me, my_slot, slot::Slot, trap};
 use crate::kernel::End;
-use crate::kernel::abi::heap;
 use crate::kernel::sched::CARRIER;
 use std::ffi::c_void;
 use std::sync::atomic::Ordering;
@@ -34,7 +33,6 @@ unsafe fn run_thread(slot: *mut Slot) -> usize {
     let slot = unsafe { &mut *slot };
     ME.set(slot.thread + 1);
     MY_SLOT.set(slot);
-    heap::set_epoch(slot.epoch);
     if std::mem::take(&mut slot.abandoned) {
         keys::forget_values();
     }

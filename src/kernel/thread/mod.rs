@@ -295,7 +295,6 @@ pub(crate) fn spawn(
     let host = host.unwrap_or_else(|| m.kernel.host_id());
     let thread = m.kernel.add_thread(host, name, index);
     let slot = m.slot(index);
-    slot.epoch = m.kernel.hosts[usize::from(host)].epoch;
     slot.load(thread, start, arg);
     m.contexts.push(&mut slot.context);
     (thread, slot.handle)

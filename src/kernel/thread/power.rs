@@ -2,7 +2,7 @@
 //! `kernel/power.rs` books what comes of it, `abandon.rs` deals with the threads.
 
 use super::abandon::host_dies;
-use super::{Inside, Start, machine, simulated, slot, spawn, switch, with_kernel};
+use super::{Inside, machine, simulated, slot, spawn, switch, with_kernel};
 use crate::kernel::abi;
 use crate::kernel::outcome::{HostChange, HostState};
 use crate::kernel::power::Death;
@@ -31,11 +31,9 @@ fn spawn_on(host: u16, name: &str, body: Box<dyn FnOnce() + Send>) {
         body();
         std::ptr::null_mut()
     }
-    spawn_detached(host, name, start, Box::into_raw(Box::new(body)).cast());
-}
-
-fn spawn_detached(host: u16, name: &str, start: Start, arg: *mut c_void) {
-    let (id, _) = spawn(Some(host), thread_name(name), slot::STACK, start, arg);
+    let arg = Box::into_raw(Box::new(body)).cast();
+    let name = thread_name(name);
+    let (id, _) = spawn(Some(host), name, slot::STACK, start, arg);
     with_kernel(|k| k.sched.threads[id as usize].detached = true);
 }
 
@@ -70,17 +68,10 @@ pub fn start_program(host: u16, program: Option<Box<dyn Fn() + Send>>) {
         }
         k.hosts[usize::from(host)].name.clone()
     });
-    if program.is_none() {
+    let Some(program) = program else {
         panic!("the host {name:?} never had a program that could be started again");
-    }
-    // The program itself is all that the thread needs: a box of its own would be left behind at each crash.
-    extern "C" fn start(host: *mut c_void) -> *mut c_void {
-        if let Some(program) = known_program(host as usize as u16, None) {
-            program.run();
-        }
-        std::ptr::null_mut()
-    }
-    spawn_detached(host, &name, start, usize::from(host) as *mut c_void);
+    };
+    spawn_on(host, &name, Box::new(move || program.run()));
 }
 
 /// What a host is doing.

@@ -48,8 +48,6 @@ pub(crate) struct Slot {
     pub(super) start: Option<(Start, *mut c_void)>,
     /// The simulated thread that it carries.
     pub(super) thread: u32,
-    /// To which start of which host's program that belongs.
-    pub(super) epoch: u32,
     /// Thread-local destructors to run at the end, last registered first.
     pub(crate) destructors: Vec<(Destructor, *mut c_void)>,
     /// Its last thread was abandoned, so values of pthread keys may be left.
@@ -235,7 +233,6 @@ impl Slot {
             foreign: (0, 0),
             start: None,
             thread: u32::MAX,
-            epoch: 0,
             destructors: Vec::new(),
             abandoned: false,
             free: true,
@@ -277,18 +274,6 @@ impl Slot {
                 std::ptr::copy_nonoverlapping(self.image.as_ptr(), self.tls as *mut u8, self.image.len());
             }
         }
-    }
-
-    /// Gives back the pages of a dead thread's stack. What it left there would otherwise get into memory of the next thread,
-    /// between the fields of values that are moved, where it looks alive.
-    ///
-    /// # Safety
-    /// No thread may be using the stack, now or later, but a new one.
-    pub(super) unsafe fn clear_stack(&self) {
-        let end = (self.top - 4096) & !4095;
-        let args = [self.stack.0, end - self.stack.0, libc::MADV_DONTNEED as usize, 0, 0, 0];
-        // SAFETY: the range lies in the slot's own stack, below what its thread control block and its kernel thread use.
-        unsafe { raw::call6(libc::SYS_madvise, args) };
     }
 
     /// Whether it is a context, not an OS thread.
