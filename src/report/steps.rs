@@ -72,7 +72,9 @@ struct Teller<'a> {
 /// The steps of a run, told up to the event `end`.
 pub(super) fn tell(all: &Recorded, end: usize) -> Told {
     let events = &all.events[..end.min(all.events.len())];
-    let placed = events.iter().filter(|event| place(all, event).is_some());
+    // A worker of a runtime that polls the program's tasks does nothing of the program's itself.
+    let placed = |event: &&Event| event.task.is_none() && place(all, event).is_some();
+    let placed = events.iter().filter(placed);
     let mut teller = Teller {
         all,
         steps: Vec::new(),
@@ -94,10 +96,14 @@ pub(super) fn tell(all: &Recorded, end: usize) -> Told {
     }
 }
 
-/// Where an event happened, unless a runtime was between two polls: then it does nothing of the program's.
+/// Where an event happened, unless a runtime was at work for itself: being built, or between two polls.
 pub(super) fn place<'a>(all: &'a Recorded, event: &Event) -> Option<&'a Site> {
-    all.site(event)
-        .filter(|site| !site.via.ends_with("block_on"))
+    let itself = |site: &Site| {
+        ["block_on", "Builder::build"]
+            .iter()
+            .any(|own| site.via.ends_with(own))
+    };
+    all.site(event).filter(|site| !itself(site))
 }
 
 /// The words that several access, and at least one of them changes.
