@@ -201,6 +201,10 @@ pub enum HostChange {
     Stall(u64),
     /// Its process gets a signal.
     Signal(i32),
+    /// Its wall clock jumps by so many nanoseconds.
+    Jump(i64),
+    /// So many descriptors may be open on it at once.
+    Descriptors(u32),
 }
 
 /// The result of one run.

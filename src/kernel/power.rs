@@ -134,6 +134,23 @@ impl Kernel {
         }
     }
 
+    /// The wall clock of a host jumps.
+    pub(crate) fn clock_jumps(&mut self, host: u16, ns: i64) {
+        self.world_changes(|k| {
+            let time = std::time::Duration::from_nanos(ns.unsigned_abs());
+            let way = if ns < 0 { "back" } else { "forward" };
+            format!("the wall clock of {} jumps {way} by {time:?}", k.hosts[usize::from(host)].name)
+        });
+        let h = &mut self.hosts[usize::from(host)];
+        h.wall_offset = h.wall_offset.saturating_add(ns);
+    }
+
+    /// The limit of open descriptors of a host changes. Those that are open stay.
+    pub(crate) fn descriptors_are_limited(&mut self, host: u16, most: u32) {
+        self.world_changes(|k| format!("{} may open {most} descriptors", k.hosts[usize::from(host)].name));
+        self.hosts[usize::from(host)].descriptor_limit = most;
+    }
+
     fn count_sleepers(&mut self) {
         self.net.sleepers = self.hosts.iter().any(|h| h.down || h.paused);
     }

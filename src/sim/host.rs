@@ -151,6 +151,25 @@ impl Host {
         }
     }
 
+    /// Its wall clock jumps forward, as when a time server corrects it. Monotonic clocks (`Instant`, tokio's time) do not move, and
+    /// timers that are armed already expire when they would have. The jump outlives a restart. The test's own host takes this, too.
+    pub fn jump_clock_forward(&self, by: Duration) {
+        let by = i64::try_from(by.as_nanos()).unwrap_or(i64::MAX);
+        kernel::change_host(self.id, HostChange::Jump(by));
+    }
+
+    /// Its wall clock jumps back: see [`jump_clock_forward`](Host::jump_clock_forward).
+    pub fn jump_clock_back(&self, by: Duration) {
+        let by = i64::try_from(by.as_nanos()).unwrap_or(i64::MAX);
+        kernel::change_host(self.id, HostChange::Jump(-by));
+    }
+
+    /// So many descriptors may be open on it at once; whatever would open another fails with `EMFILE`. Those that are open stay. Default:
+    /// the test's `descriptors` argument, 1024. The test's own host takes this, too.
+    pub fn limit_descriptors(&self, most: u32) {
+        kernel::change_host(self.id, HostChange::Descriptors(most));
+    }
+
     /// Its storage, which outlives its program.
     pub fn storage(&self) -> Storage {
         Storage::of(self.id)

@@ -187,6 +187,10 @@ fn accept_with(fd: c_int, a: *mut sockaddr, len: *mut socklen_t, flags: c_int) -
             Ok(id) => id,
             Err(e) => return Step::Done(Err(e)),
         };
+        if k.descriptors_are_out() {
+            // Linux takes the number first: the connection stays in the queue.
+            return Step::Done(Err(Errno::EMFILE));
+        }
         let accepted = k.socket_accept(id, flags & libc::SOCK_NONBLOCK != 0);
         match k.or_block(id, false, call.until(), accepted) {
             Step::Wait(w) => Step::Wait(w),

@@ -258,6 +258,12 @@ impl Kernel {
         Ok(at as i32 + FIRST)
     }
 
+    /// Whether the running thread's host may open no more descriptors.
+    pub(crate) fn descriptors_are_out(&self) -> bool {
+        let host = self.host();
+        host.descriptors >= host.descriptor_limit
+    }
+
     /// A new object with a descriptor.
     pub(crate) fn open(&mut self, kind: Kind, nonblocking: bool, close_on_exec: bool) -> Result<i32> {
         let object = self.new_object(kind, nonblocking);

@@ -95,6 +95,8 @@ pub fn change_host(host: u16, change: HostChange) {
         HostChange::Pause => with_kernel(|k| k.host_pauses(host)),
         HostChange::Resume => with_kernel(|k| k.host_resumes(host)),
         HostChange::Stall(ns) => with_kernel(|k| k.host_stalls(host, ns)),
+        HostChange::Jump(ns) => with_kernel(|k| k.clock_jumps(host, ns)),
+        HostChange::Descriptors(most) => with_kernel(|k| k.descriptors_are_limited(host, most)),
         HostChange::Signal(signal) => {
             assert!(
                 super::statics::found(),
