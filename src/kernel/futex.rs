@@ -63,7 +63,13 @@ impl Kernel {
     }
 
     /// Wakes at most `wake` waiters of `from` and moves at most `requeue` others to `to`. Returns (woken, moved).
-    pub(crate) fn requeue_word(&mut self, from: Word, to: Word, wake: u32, requeue: u32) -> (u32, u32) {
+    pub(crate) fn requeue_word(
+        &mut self,
+        from: Word,
+        to: Word,
+        wake: u32,
+        requeue: u32,
+    ) -> (u32, u32) {
         let woken = self.wake_word(from, wake, ANY);
         let mut moved = 0;
         for w in self.futexes.waiters.iter_mut() {

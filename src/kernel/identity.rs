@@ -206,10 +206,12 @@ impl Kernel {
         if !self.trace.recording() {
             return;
         }
-        let semaphore = |address| On::Word(Word {
-            space: Space::Semaphore,
-            address,
-        });
+        let semaphore = |address| {
+            On::Word(Word {
+                space: Space::Semaphore,
+                address,
+            })
+        };
         let what = match mark {
             Mark::Leaf => What::Awaits {
                 about: About::Nothing,

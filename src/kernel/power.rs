@@ -110,7 +110,10 @@ impl Kernel {
     pub(crate) fn host_stalls(&mut self, host: u16, ns: u64) {
         self.world_changes(|k| {
             let time = std::time::Duration::from_nanos(ns);
-            format!("{} is stalled for {time:?}", k.hosts[usize::from(host)].name)
+            format!(
+                "{} is stalled for {time:?}",
+                k.hosts[usize::from(host)].name
+            )
         });
         let until = self.now.saturating_add(ns.max(1));
         let h = &mut self.hosts[usize::from(host)];
@@ -139,7 +142,10 @@ impl Kernel {
         self.world_changes(|k| {
             let time = std::time::Duration::from_nanos(ns.unsigned_abs());
             let way = if ns < 0 { "back" } else { "forward" };
-            format!("the wall clock of {} jumps {way} by {time:?}", k.hosts[usize::from(host)].name)
+            format!(
+                "the wall clock of {} jumps {way} by {time:?}",
+                k.hosts[usize::from(host)].name
+            )
         });
         let h = &mut self.hosts[usize::from(host)];
         h.wall_offset = h.wall_offset.saturating_add(ns);
@@ -147,7 +153,12 @@ impl Kernel {
 
     /// The limit of open descriptors of a host changes. Those that are open stay.
     pub(crate) fn descriptors_are_limited(&mut self, host: u16, most: u32) {
-        self.world_changes(|k| format!("{} may open {most} descriptors", k.hosts[usize::from(host)].name));
+        self.world_changes(|k| {
+            format!(
+                "{} may open {most} descriptors",
+                k.hosts[usize::from(host)].name
+            )
+        });
         self.hosts[usize::from(host)].descriptor_limit = most;
     }
 
@@ -184,7 +195,11 @@ impl Kernel {
             t.link = None;
             self.sched.alive -= 1;
             let id = id as u32;
-            if let State::Blocked { wait: Wait { on, .. }, .. } = state {
+            if let State::Blocked {
+                wait: Wait { on, .. },
+                ..
+            } = state
+            {
                 match on {
                     On::Object(object) => self.unwatch(object, id),
                     On::Objects(objects) => objects.into_iter().for_each(|o| self.unwatch(o, id)),
@@ -202,7 +217,11 @@ impl Kernel {
             let Some(f) = self.net.flows.get_mut(id) else {
                 continue;
             };
-            let side = if f.ends[CLIENT].host == host { CLIENT } else { SERVER };
+            let side = if f.ends[CLIENT].host == host {
+                CLIENT
+            } else {
+                SERVER
+            };
             let unheard = f.ends[CLIENT].phase == Phase::SynSent;
             let me = &mut f.ends[side];
             me.owner = Owner::Nobody;
@@ -225,7 +244,9 @@ impl Kernel {
         let end = |flow, side: usize| self.net.flows.get(flow).map(|f| f.ends[side].host);
         let at = match &event {
             NetEvent::Packet { flow, to, .. } => end(*flow, *to),
-            NetEvent::FlowTimer { flow, side } | NetEvent::KeepAlive { flow, side, .. } => end(*flow, *side),
+            NetEvent::FlowTimer { flow, side } | NetEvent::KeepAlive { flow, side, .. } => {
+                end(*flow, *side)
+            }
             NetEvent::Datagram { host, .. } | NetEvent::Unreachable { host, .. } => Some(*host),
             NetEvent::Copy { to, .. } => self.objects.host(*to),
         };

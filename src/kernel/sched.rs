@@ -403,7 +403,8 @@ impl Kernel {
         if !matches!(thread.state, State::Blocked { .. }) {
             return;
         }
-        let State::Blocked { wait, .. } = std::mem::replace(&mut thread.state, State::Runnable) else {
+        let State::Blocked { wait, .. } = std::mem::replace(&mut thread.state, State::Runnable)
+        else {
             return;
         };
         let Wait { on, until } = wait;
@@ -434,9 +435,7 @@ impl Kernel {
     /// A deadline event fired.
     pub(crate) fn deadline(&mut self, id: u32, generation: u32) {
         match self.sched.threads.get(id as usize) {
-            Some(t)
-                if t.generation == generation && matches!(t.state, State::Blocked { .. }) =>
-            {
+            Some(t) if t.generation == generation && matches!(t.state, State::Blocked { .. }) => {
                 self.wake(id, Resume::TimedOut);
             }
             _ => self.events.popped_stale(),
@@ -533,12 +532,21 @@ impl Kernel {
             now: self.now,
         });
         let Some(&next) = sched.runnable.get(i) else {
-            panic!("squall bug: the oracle picked {i} of {}", sched.runnable.len());
+            panic!(
+                "squall bug: the oracle picked {i} of {}",
+                sched.runnable.len()
+            );
         };
         self.trace.fold(u64::from(next) ^ (self.now << 16));
         if self.trace.recording() && next != self.sched.current {
             let preempted = current.is_some() && !yielded;
-            self.tell(What::Switch { to: next, preempted }, preempted);
+            self.tell(
+                What::Switch {
+                    to: next,
+                    preempted,
+                },
+                preempted,
+            );
         }
         next
     }
@@ -548,9 +556,11 @@ impl Kernel {
         let objects = &self.objects;
         let net = &self.net;
         self.events.sweep(|event| match event {
-            Event::Deadline { thread, generation } => threads.get(*thread as usize).is_some_and(|t| {
-                t.generation == *generation && matches!(t.state, State::Blocked { .. })
-            }),
+            Event::Deadline { thread, generation } => {
+                threads.get(*thread as usize).is_some_and(|t| {
+                    t.generation == *generation && matches!(t.state, State::Blocked { .. })
+                })
+            }
             Event::Timer { object, generation } => objects.timer_is_live(*object, *generation),
             Event::Net(event) => net.is_live(event),
             Event::StallEnds { .. } => true,

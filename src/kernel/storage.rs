@@ -22,7 +22,8 @@ impl Storage {
 
     /// Writes a value, or removes it.
     pub(crate) fn set(&mut self, name: &str, value: Option<&[u8]>) {
-        self.fresh.insert(name.to_owned(), value.map(<[u8]>::to_vec));
+        self.fresh
+            .insert(name.to_owned(), value.map(<[u8]>::to_vec));
     }
 
     /// What was written so far will outlive a crash.
@@ -63,10 +64,16 @@ mod tests {
         s.set("a", Some(b"2"));
         s.set("b", None);
         s.set("c", Some(b"3"));
-        assert_eq!((s.get("a"), s.get("b"), s.get("c")), (Some(&b"2"[..]), None, Some(&b"3"[..])));
+        assert_eq!(
+            (s.get("a"), s.get("b"), s.get("c")),
+            (Some(&b"2"[..]), None, Some(&b"3"[..]))
+        );
         assert_eq!(s.names(), ["a", "c"]);
         s.lose();
-        assert_eq!((s.get("a"), s.get("b"), s.get("c")), (Some(&b"1"[..]), Some(&b"1"[..]), None));
+        assert_eq!(
+            (s.get("a"), s.get("b"), s.get("c")),
+            (Some(&b"1"[..]), Some(&b"1"[..]), None)
+        );
         assert_eq!(s.names(), ["a", "b"]);
     }
 }

@@ -65,9 +65,20 @@ const SMALL_BUDGETS: [u8; 8] = [128, 0, 1, 0, 1, 0, 1, 0];
 /// where short bugs are found soonest. Long ones need runs in which most tasks get on undisturbed.
 const PREEMPTS: [Preempts; 16] = {
     use Preempts::{Always, Every, Never};
-    let sparse = [Never, Never, Every(64), Every(16), Every(8), Every(4), Every(2), Every(1)];
+    let sparse = [
+        Never,
+        Never,
+        Every(64),
+        Every(16),
+        Every(8),
+        Every(4),
+        Every(2),
+        Every(1),
+    ];
     let [a, b, c, d, e, f, g, h] = sparse;
-    [a, b, c, d, e, f, g, h, Always, Always, Always, Always, Always, Always, Always, Always]
+    [
+        a, b, c, d, e, f, g, h, Always, Always, Always, Always, Always, Always, Always, Always,
+    ]
 };
 /// Polls that need not ask where nothing is ever preempted: as many as the answer can say.
 const FOR_LONG: u64 = 0xff_ffff;

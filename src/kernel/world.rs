@@ -8,9 +8,9 @@ use super::host::{self, Host};
 use super::identity::Identities;
 use super::memory::Memory;
 use super::net::Net;
+use super::preempt::Preemption;
 use super::record::What;
 use super::sched::{self, Sched, State};
-use super::preempt::Preemption;
 use super::tasks::Tasks;
 use super::trace::Trace;
 use super::{Config, Domain, End, Errno, Oracle, Pick, Refused, Result, ThreadReport};
@@ -241,7 +241,8 @@ impl Kernel {
 
     #[inline]
     fn pass(&mut self, cost: Cost) {
-        self.now += u64::from(cost.base) + ((u64::from(cost.spread) * self.jitter()) >> JITTER_BITS);
+        self.now +=
+            u64::from(cost.base) + ((u64::from(cost.spread) * self.jitter()) >> JITTER_BITS);
     }
 
     /// Where in its range the next entry's cost lies, in 64ths. One decision serves eight entries: it is the most frequent
@@ -341,7 +342,8 @@ impl Kernel {
 
     /// The wall clock of the running thread's host, in nanoseconds since the epoch.
     pub(crate) fn realtime(&self) -> u64 {
-        (host::EPOCH_SECONDS * 1_000_000_000 + self.now).saturating_add_signed(self.host().wall_offset)
+        (host::EPOCH_SECONDS * 1_000_000_000 + self.now)
+            .saturating_add_signed(self.host().wall_offset)
     }
 
     /// What each living thread does, for a verdict.
@@ -350,7 +352,10 @@ impl Kernel {
         for (id, t) in self.sched.threads.iter().enumerate() {
             let (call, waits_for) = match &t.state {
                 State::Done => continue,
-                State::Runnable if t.frozen => ("runnable".to_owned(), "its host, which is paused or stalled".to_owned()),
+                State::Runnable if t.frozen => (
+                    "runnable".to_owned(),
+                    "its host, which is paused or stalled".to_owned(),
+                ),
                 State::Runnable => ("runnable".to_owned(), String::new()),
                 State::Blocked { call, wait } => ((*call).to_owned(), self.wait_text(wait)),
             };
@@ -375,7 +380,9 @@ impl Kernel {
                 format!("any of {}", all.join(", "))
             }
             sched::On::Word(w) => match w.space {
-                sched::Space::Futex => "a wake (lock, condition variable, channel or park)".to_owned(),
+                sched::Space::Futex => {
+                    "a wake (lock, condition variable, channel or park)".to_owned()
+                }
                 sched::Space::Mutex => "a pthread mutex".to_owned(),
                 sched::Space::Condvar => "a pthread condition variable".to_owned(),
                 sched::Space::RwLock => "a pthread read-write lock".to_owned(),
@@ -393,7 +400,13 @@ impl Kernel {
     }
 
     /// Notes a call that the kernel refuses, once per call and backtrace.
-    pub(crate) fn refuse(&mut self, call: String, errno: Errno, tolerated: bool, backtrace: String) -> Errno {
+    pub(crate) fn refuse(
+        &mut self,
+        call: String,
+        errno: Errno,
+        tolerated: bool,
+        backtrace: String,
+    ) -> Errno {
         let me = self.sched.me();
         let entry = Refused {
             call,

@@ -38,7 +38,8 @@ impl Batches {
 
     /// Whether the budget is spent.
     pub(crate) fn late(&self) -> bool {
-        self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
+        self.deadline
+            .is_some_and(|deadline| Instant::now() >= deadline)
     }
 
     /// The next job: its first seed and how many. The first one is always given, however small the budget.

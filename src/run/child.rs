@@ -6,8 +6,8 @@ use std::collections::HashSet;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
-use std::time::Instant;
 use std::sync::atomic::Ordering::{Relaxed, Release};
+use std::time::Instant;
 
 use super::protocol::{self, Explain, Frame, Job, RunReport};
 use super::scribe::{BodyEnd, PanicReport, Scribe};
@@ -138,7 +138,8 @@ impl Child {
         let since = Instant::now();
         let last = job.first + (job.count - 1);
         for seed in job.first..=last {
-            self.shown = !again && job.explain.is_none() && super::program::shows(self.with.settings, seed);
+            self.shown =
+                !again && job.explain.is_none() && super::program::shows(self.with.settings, seed);
             let explain = job.explain.as_ref().filter(|_| seed == last);
             let outcome = self.simulate(seed, explain, log.clone());
             if explain.is_some() || !self.held(&outcome) {
@@ -284,7 +285,11 @@ impl Child {
         if !outcome.reached.is_empty() {
             let reached = std::mem::take(&mut outcome.reached);
             let points = choices.points();
-            self.report(&Frame::Reached { seed, points, reached });
+            self.report(&Frame::Reached {
+                seed,
+                points,
+                reached,
+            });
         }
         self.choices = Some(choices);
         black_box.contexts.fetch_max(outcome.contexts, Relaxed);
@@ -462,7 +467,10 @@ impl Child {
 
 /// What std says of an allocation that failed, if the output ends with that. libtest may have begun the line.
 pub(crate) fn allocation_failure(output: &str) -> Option<String> {
-    let said = |line: &str| line.find("memory allocation of ").map(|at| line[at..].to_owned());
+    let said = |line: &str| {
+        line.find("memory allocation of ")
+            .map(|at| line[at..].to_owned())
+    };
     let text = output.lines().rev().find_map(said)?;
     text.contains(" failed").then_some(text)
 }

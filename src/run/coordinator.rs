@@ -19,10 +19,10 @@ use super::slot::{Slot, SlotError};
 use super::verify::Found;
 use crate::choice::{Decision, LogError};
 use crate::explore::{Mutation, PROFILE_SEED, Profile, Progress};
-use crate::kernel::{self, Domain};
 use crate::kernel::abi::real::blackbox::Output;
 use crate::kernel::abi::real::interrupt::Listener;
 use crate::kernel::abi::real::{poll, process};
+use crate::kernel::{self, Domain};
 
 /// How often the signs of life of the children are looked at.
 const LOOK: Duration = Duration::from_millis(50);
@@ -109,14 +109,19 @@ pub(crate) fn run(
     for line in &coordinator.digests {
         println!("{line}");
     }
-    if kernel::instrumented() && matches!(settings.which, Which::Explore { .. }) && coordinator.runs > 0 {
+    if kernel::instrumented()
+        && matches!(settings.which, Which::Explore { .. })
+        && coordinator.runs > 0
+    {
         let told = coordinator.coverage.told(kernel::edges());
         eprintln!("squall: {}: {told}", origin.test);
     }
     match result {
         Ok(None) => Ok(Summary {
             runs: coordinator.runs,
-            exhausted: coordinator.progress.and_then(|progress| progress.exhausted()),
+            exhausted: coordinator
+                .progress
+                .and_then(|progress| progress.exhausted()),
         }),
         Ok(Some(failure)) => Err(failure),
         Err(Trouble::Interrupted) => coordinator.interrupted(),
@@ -145,7 +150,7 @@ impl<'a> Coordinator<'a> {
             behind: None,
             profile: None,
             coverage: Coverage::default(),
-        progress: None,
+            progress: None,
             digests: Vec::new(),
         })
     }
@@ -401,7 +406,11 @@ impl Coordinator<'_> {
     pub(crate) fn alone(&mut self, mut job: Job) -> Result<Ended, Trouble> {
         self.come_up()?;
         // Where candidates answer from departures no strategy is asked.
-        if job.trials.as_ref().is_none_or(|trials| trials.cost.is_none()) {
+        if job
+            .trials
+            .as_ref()
+            .is_none_or(|trials| trials.cost.is_none())
+        {
             job.profile.clone_from(&self.profile);
         }
         self.slots[0].give(job)?;
@@ -451,9 +460,7 @@ impl Coordinator<'_> {
     pub(crate) fn batches(&self) -> bool {
         // A single seed has its own process for its audit, and not because it must.
         let must = self.apart && !matches!(self.settings.which, Which::Seed(_));
-        !must
-            && self.settings.isolation == Isolation::Batch
-            && self.slots[0].unbatched.is_none()
+        !must && self.settings.isolation == Isolation::Batch && self.slots[0].unbatched.is_none()
     }
 
     /// Ends everything after Ctrl-C, says how far the test came, and ends the process with the last of its coordinators.

@@ -36,10 +36,16 @@ impl Coordinator<'_> {
     }
 
     /// The first so many runs, in one process.
-    pub(crate) fn numbered(&mut self, count: u64, budget: Option<Duration>) -> Result<Ended, Trouble> {
+    pub(crate) fn numbered(
+        &mut self,
+        count: u64,
+        budget: Option<Duration>,
+    ) -> Result<Ended, Trouble> {
         self.come_up()?;
         if let Some(why) = &self.slots[0].unbatched {
-            let text = format!("the strategy exhaustive needs all runs in one process, and they cannot share one: {why}");
+            let text = format!(
+                "the strategy exhaustive needs all runs in one process, and they cannot share one: {why}"
+            );
             return Err(SlotError::Trouble(text).into());
         }
         let job = Job {
@@ -54,7 +60,12 @@ impl Coordinator<'_> {
     }
 
     /// Runs up to a run that failed, and reports that one.
-    pub(super) fn numbered_again(&mut self, job: &Job, run: u64, how: Explain) -> Result<RunReport, Trouble> {
+    pub(super) fn numbered_again(
+        &mut self,
+        job: &Job,
+        run: u64,
+        how: Explain,
+    ) -> Result<RunReport, Trouble> {
         self.explained(behind(job, run, how))
     }
 }
@@ -73,7 +84,10 @@ fn told(progress: Progress) -> String {
         (false, bound) if bound > BOUND => format!("exhausted at bound {BOUND}"),
         (false, bound) => format!("exhausted at bound {}, not at bound {bound}", bound - 1),
     };
-    format!("{total} distinct schedules, by preemptions {}; {end}", each.join(", "))
+    format!(
+        "{total} distinct schedules, by preemptions {}; {end}",
+        each.join(", ")
+    )
 }
 
 #[cfg(test)]
@@ -82,7 +96,13 @@ mod tests {
 
     #[test]
     fn what_is_exhausted_is_told() {
-        let text = |ran, bound| told(Progress { ran, bound, lost: false });
+        let text = |ran, bound| {
+            told(Progress {
+                ran,
+                bound,
+                lost: false,
+            })
+        };
         assert_eq!(
             text([2, 10, 44], 3),
             "56 distinct schedules, by preemptions 2 with 0, 10 with 1, 44 with 2; exhausted at bound 2"

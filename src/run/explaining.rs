@@ -63,7 +63,10 @@ impl Coordinator<'_> {
         })?;
         Ok(match at {
             None => "inevitable from: not found within the time".to_owned(),
-            Some(0) => "inevitable from the start: whatever is decided, it fails more often than not".to_owned(),
+            Some(0) => {
+                "inevitable from the start: whatever is decided, it fails more often than not"
+                    .to_owned()
+            }
             Some(at) => {
                 let decision = decisions.get(at as usize - 1);
                 let place = place(at, decision, report.trace.as_ref());
@@ -94,7 +97,9 @@ impl Coordinator<'_> {
         let base = log.to_text();
         let (mut ran, mut failed) = (0, 0);
         let max_steps = match report.verdict {
-            Verdict::StepLimit { .. } | Verdict::Livelock { .. } | Verdict::TimeLimit { .. } => self.settings.max_steps,
+            Verdict::StepLimit { .. } | Verdict::Livelock { .. } | Verdict::TimeLimit { .. } => {
+                self.settings.max_steps
+            }
             _ => (report.steps * LONGER + MORE_STEPS).min(self.settings.max_steps),
         };
         while ran < runs.len() {
@@ -133,7 +138,8 @@ pub(super) fn often(failed: u64, runs: u64) -> String {
 /// When the decision was taken, by whom, and what it was or led to.
 fn place(at: u64, decision: Option<&(Domain, Decision)>, trace: Option<&Recorded>) -> String {
     // Some decisions have an event of their own; the effects of all others show in one that comes soon after.
-    let found = trace.and_then(|all| Some((all, all.events.iter().find(|event| event.decisions >= at)?)));
+    let found =
+        trace.and_then(|all| Some((all, all.events.iter().find(|event| event.decisions >= at)?)));
     if let Some((all, event)) = found {
         let name = |thread: u32| match all.threads.get(thread as usize) {
             Some(facts) if !facts.name.is_empty() => format!("thread {thread} ({})", facts.name),
@@ -144,12 +150,16 @@ fn place(at: u64, decision: Option<&(Domain, Decision)>, trace: Option<&Recorded
             (_, Some((_, Decision::Pick { of, .. }))) => format!("it goes on, of {of} that could"),
             (what, _) => what.to_string(),
         };
-        let site = all.site(event).map_or(String::new(), |site| format!(" at {}", site.place.short()));
+        let site = all
+            .site(event)
+            .map_or(String::new(), |site| format!(" at {}", site.place.short()));
         let (time, thread) = (show_nanoseconds(event.at), name(event.thread));
         return format!(", at {time} on {thread}{site}: {what}");
     }
     match decision {
-        Some((_, Decision::Pick { of, thread, .. })) => format!(": {thread} goes on, of {of} that could"),
+        Some((_, Decision::Pick { of, thread, .. })) => {
+            format!(": {thread} goes on, of {of} that could")
+        }
         Some((domain, Decision::Below { n, value })) => format!(": {value} of {n} ({domain:?})"),
         Some((domain, Decision::Fill { len })) => format!(": {len} bytes ({domain:?})"),
         None => String::new(),

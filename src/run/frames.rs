@@ -115,10 +115,22 @@ pub(crate) fn trim(backtrace: &str) -> String {
 /// Whether a backtrace is that of a runtime's thread that has nothing to do.
 pub(crate) fn idles(backtrace: &str) -> bool {
     let frames = parse(backtrace);
-    let mut outside = frames.iter().map(|frame| frame.name.trim_start_matches('<'));
-    let below = ["mio::", "parking_lot", "std::", "core::", "alloc::", "backtrace::"];
-    let first = outside.find(|name| !is_ours(name) && !below.iter().any(|start| name.starts_with(start)));
-    first.is_some_and(|name| name.starts_with("tokio::runtime::") || name.starts_with("tokio::loom::"))
+    let mut outside = frames
+        .iter()
+        .map(|frame| frame.name.trim_start_matches('<'));
+    let below = [
+        "mio::",
+        "parking_lot",
+        "std::",
+        "core::",
+        "alloc::",
+        "backtrace::",
+    ];
+    let first =
+        outside.find(|name| !is_ours(name) && !below.iter().any(|start| name.starts_with(start)));
+    first.is_some_and(|name| {
+        name.starts_with("tokio::runtime::") || name.starts_with("tokio::loom::")
+    })
 }
 
 /// Where a backtrace was taken: its first place outside std, or, without one, its first function.
@@ -133,7 +145,11 @@ pub(crate) fn place(backtrace: &str) -> Option<String> {
     for line in trimmed.lines().map(str::trim) {
         match line.strip_prefix("at ") {
             None => name = line,
-            Some(at) if own.is_none() && !at.starts_with("library/") && !name.contains("squall::kernel::") => {
+            Some(at)
+                if own.is_none()
+                    && !at.starts_with("library/")
+                    && !name.contains("squall::kernel::") =>
+            {
                 own = Some(at);
             }
             Some(_) => {}

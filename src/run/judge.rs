@@ -99,7 +99,11 @@ impl Coordinator<'_> {
                         ended.failed = Some(Failed { seed, how, steps });
                     }
                 }
-                Frame::Reached { seed, points, reached } => self.coverage.add(seed, points, &reached),
+                Frame::Reached {
+                    seed,
+                    points,
+                    reached,
+                } => self.coverage.add(seed, points, &reached),
                 Frame::Profile(profile) => self.profile = Some(profile),
                 Frame::Progress(progress) => self.progress = Some(progress),
                 Frame::Refused(call) => self.tell_refusal(&call),
@@ -234,7 +238,8 @@ impl Coordinator<'_> {
         for (seed, digest, again) in &ended.digests {
             // Which seeds begin as others depends on how long runs take, so a search leaves them out.
             let searched = matches!(self.settings.which, Which::Explore { .. });
-            if !again && !(searched && Mutation::of(*seed).is_some()) {
+            let left_out = *again || (searched && Mutation::of(*seed).is_some());
+            if !left_out {
                 self.digests.push(format!(
                     "squall: {} seed {seed:#x} digest {digest:016x}",
                     self.origin.test

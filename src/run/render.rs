@@ -126,7 +126,9 @@ fn verdict(page: &mut Page, verdict: &Verdict, waits: &[String]) {
         | Verdict::Livelock { threads }
         | Verdict::TimeLimit { threads, .. }
         | Verdict::StepLimit { threads, .. } => {
-            waits.iter().for_each(|line| page.line(format!("    {line}")));
+            waits
+                .iter()
+                .for_each(|line| page.line(format!("    {line}")));
             table(page, threads, !waits.is_empty());
         }
         Verdict::Stuck { backtrace, .. }
@@ -166,7 +168,8 @@ fn where_it_was(page: &mut Page, backtrace: &str) {
 /// the tasks wait for.
 fn table(page: &mut Page, threads: &[ThreadReport], told: bool) {
     // What the tasks of a runtime wait for has been said; its own threads only wait for work.
-    let idle = |thread: &&ThreadReport| told && thread.backtrace.as_deref().is_some_and(frames::idles);
+    let idle =
+        |thread: &&ThreadReport| told && thread.backtrace.as_deref().is_some_and(frames::idles);
     let threads: Vec<&ThreadReport> = threads.iter().filter(|thread| !idle(thread)).collect();
     if threads.is_empty() {
         return;
@@ -354,7 +357,9 @@ fn tell(page: &mut Page, story: &Story, recorded: Option<&Recorded>) {
 
 /// The width of the page in characters: COLUMNS, where a shell says it.
 fn columns() -> usize {
-    let said = std::env::var("COLUMNS").ok().and_then(|text| text.parse().ok());
+    let said = std::env::var("COLUMNS")
+        .ok()
+        .and_then(|text| text.parse().ok());
     said.unwrap_or(100).clamp(60, 200)
 }
 

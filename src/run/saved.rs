@@ -16,7 +16,11 @@ impl Coordinator<'_> {
 
     /// This test's saved logs, in the order of their names.
     pub(crate) fn saved(&self) -> Result<Vec<(PathBuf, Log)>, Trouble> {
-        let kept = self.settings.failures.as_ref().filter(|_| !self.origin.should_panic);
+        let kept = self
+            .settings
+            .failures
+            .as_ref()
+            .filter(|_| !self.origin.should_panic);
         let Some(directory) = kept else {
             return Ok(Vec::new());
         };
@@ -67,7 +71,11 @@ impl Coordinator<'_> {
 
     /// Saves a log; returns its path and what to say about it.
     pub(crate) fn keep(&self, log: &Log) -> (Option<PathBuf>, Option<String>) {
-        let kept = self.settings.failures.as_ref().filter(|_| !self.origin.should_panic);
+        let kept = self
+            .settings
+            .failures
+            .as_ref()
+            .filter(|_| !self.origin.should_panic);
         let Some(directory) = kept else {
             return (None, None);
         };

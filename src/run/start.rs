@@ -2,10 +2,10 @@
 //!
 //! The attribute macro writes code against [`Start`]; people write against `Builder`.
 
+use super::hooks;
 use super::returned::{Error, Returned};
 use super::scribe::{BodyEnd, Scribe};
 use super::settings::{Flavor, Resolved};
-use super::hooks;
 use crate::fault::{self, Cancelled, Faults, Stress};
 use crate::kernel::{self, Domain};
 use crate::sim::Sim;

@@ -107,7 +107,8 @@ impl Tape for Teller {
             of,
             answer,
         } = departure;
-        let head = domain as u64 | (question as u64) << 4 | u64::from(who) << 8 | u64::from(nth) << 36;
+        let head =
+            domain as u64 | (question as u64) << 4 | u64::from(who) << 8 | u64::from(nth) << 36;
         self.black_box.decide([head, of, answer]);
     }
 }

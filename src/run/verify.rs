@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use super::coordinator::{Coordinator, Trouble};
+use super::explaining::often;
 use super::failure::Failure;
 use super::judge::{Ended, Failed, How};
 use super::protocol::{Explain, Job, RunReport};
 use super::render::{self, Told};
-use super::explaining::often;
 use super::settings::Which;
 use super::shrinking::{Shrunk, Simpler};
 use super::verdict::Verdict;
@@ -116,7 +116,12 @@ impl Coordinator<'_> {
         let (log, report, output, mut remarks, simpler): (_, _, _, Vec<String>, _) = match shrunk {
             Shrunk::Simpler(simpler) => {
                 let remarks = vec![simpler.remark()];
-                let Simpler { log, report, output, .. } = *simpler;
+                let Simpler {
+                    log,
+                    report,
+                    output,
+                    ..
+                } = *simpler;
                 (log, report, output, remarks, true)
             }
             Shrunk::Not(why) => (log, report, output, why.into_iter().collect(), false),

@@ -1,7 +1,7 @@
 //! epoll_create(2), epoll_ctl(2), epoll_wait(2).
 
 use super::raw::{self, real};
-use super::{ret_int, ret_unit, nanoseconds, ours, quick, simulated, sys};
+use super::{nanoseconds, ours, quick, ret_int, ret_unit, simulated, sys};
 use crate::kernel::descriptor::epoll::{Control, Epoll};
 use crate::kernel::descriptor::{FIRST, Kind};
 use crate::kernel::sched::{On, Resume, Wait};
@@ -34,7 +34,12 @@ unsafe extern "C" fn epoll_create(size: c_int) -> c_int {
 }
 
 #[unsafe(no_mangle)]
-unsafe extern "C" fn epoll_ctl(ep: c_int, op: c_int, fd: c_int, event: *mut libc::epoll_event) -> c_int {
+unsafe extern "C" fn epoll_ctl(
+    ep: c_int,
+    op: c_int,
+    fd: c_int,
+    event: *mut libc::epoll_event,
+) -> c_int {
     if !ours(ep) {
         return real!(SYS_epoll_ctl, ep, op, fd, event) as c_int;
     }
@@ -48,7 +53,11 @@ unsafe extern "C" fn epoll_ctl(ep: c_int, op: c_int, fd: c_int, event: *mut libc
         };
         if fd < FIRST {
             // A real file: Linux, too, refuses regular files.
-            return Err(if super::file::is_open(fd) { Errno::EPERM } else { Errno::EBADF });
+            return Err(if super::file::is_open(fd) {
+                Errno::EPERM
+            } else {
+                Errno::EBADF
+            });
         }
         let (mask, data) = if op == Control::Delete {
             (0, 0)
@@ -63,7 +72,12 @@ unsafe extern "C" fn epoll_ctl(ep: c_int, op: c_int, fd: c_int, event: *mut libc
     }))
 }
 
-fn wait(ep: c_int, events: *mut libc::epoll_event, max: c_int, timeout: Option<u64>) -> Result<i32> {
+fn wait(
+    ep: c_int,
+    events: *mut libc::epoll_event,
+    max: c_int,
+    timeout: Option<u64>,
+) -> Result<i32> {
     let mut until = None;
     sys("epoll_wait", Cost::CALL, |k| {
         let id = match k.object(ep) {
@@ -107,7 +121,12 @@ fn wait(ep: c_int, events: *mut libc::epoll_event, max: c_int, timeout: Option<u
 }
 
 #[unsafe(no_mangle)]
-unsafe extern "C" fn epoll_wait(ep: c_int, events: *mut libc::epoll_event, max: c_int, timeout: c_int) -> c_int {
+unsafe extern "C" fn epoll_wait(
+    ep: c_int,
+    events: *mut libc::epoll_event,
+    max: c_int,
+    timeout: c_int,
+) -> c_int {
     if !ours(ep) {
         return real!(SYS_epoll_wait, ep, events, max, timeout) as c_int;
     }
@@ -143,7 +162,14 @@ unsafe extern "C" fn epoll_pwait2(
         return raw::c_result(unsafe {
             raw::call6(
                 libc::SYS_epoll_pwait2,
-                [ep as usize, events as usize, max as usize, timeout as usize, mask as usize, 8],
+                [
+                    ep as usize,
+                    events as usize,
+                    max as usize,
+                    timeout as usize,
+                    mask as usize,
+                    8,
+                ],
             )
         }) as c_int;
     }

@@ -2,7 +2,7 @@
 //! through.
 
 use super::raw::real;
-use super::{ret_int, ret_size, ret_unit, fail, ours, quick, refuse, simulated, steady, sys};
+use super::{fail, ours, quick, refuse, ret_int, ret_size, ret_unit, simulated, steady, sys};
 use crate::kernel::descriptor::eventfd::EventFd;
 use crate::kernel::descriptor::{FIRST, Kind, ObjectId};
 use crate::kernel::record::What;
@@ -14,7 +14,12 @@ use std::ffi::{c_int, c_uint, c_ulong, c_void};
 /// Whether a real descriptor is open.
 pub(super) fn is_open(fd: c_int) -> bool {
     // SAFETY: fcntl with F_GETFD takes a number and touches no memory.
-    unsafe { super::raw::call6(libc::SYS_fcntl, [fd as usize, libc::F_GETFD as usize, 0, 0, 0, 0]) >= 0 }
+    unsafe {
+        super::raw::call6(
+            libc::SYS_fcntl,
+            [fd as usize, libc::F_GETFD as usize, 0, 0, 0, 0],
+        ) >= 0
+    }
 }
 
 impl Kernel {
@@ -38,7 +43,9 @@ impl Kernel {
                 self.entropy(out);
                 Ok(out.len())
             }
-            Some(Kind::Tcp(_) | Kind::Listener(_) | Kind::Udp(_) | Kind::Unix(_)) => self.socket_recv(id, out, false),
+            Some(Kind::Tcp(_) | Kind::Listener(_) | Kind::Udp(_) | Kind::Unix(_)) => {
+                self.socket_recv(id, out, false)
+            }
             None => Err(Errno::EBADF),
         }
     }
@@ -55,7 +62,9 @@ impl Kernel {
             Some(Kind::PipeReader(_)) => Err(Errno::EBADF),
             Some(Kind::PipeWriter(_)) => self.pipe_write(id, data),
             Some(Kind::Random) => Ok(data.len()),
-            Some(Kind::Tcp(_) | Kind::Listener(_) | Kind::Udp(_) | Kind::Unix(_)) => self.socket_send(id, data),
+            Some(Kind::Tcp(_) | Kind::Listener(_) | Kind::Udp(_) | Kind::Unix(_)) => {
+                self.socket_send(id, data)
+            }
             None => Err(Errno::EBADF),
         }
     }
@@ -377,21 +386,35 @@ impl Kernel {
 
 /// fcntl on a simulated descriptor.
 fn control(fd: c_int, op: c_int, arg: usize) -> c_int {
-    if matches!(op, libc::F_GETLK | libc::F_SETLK | libc::F_SETLKW | libc::F_OFD_SETLK) {
-        return fail(refuse(format!("fcntl {op} (file lock)"), Errno::EINVAL, true));
+    if matches!(
+        op,
+        libc::F_GETLK | libc::F_SETLK | libc::F_SETLKW | libc::F_OFD_SETLK
+    ) {
+        return fail(refuse(
+            format!("fcntl {op} (file lock)"),
+            Errno::EINVAL,
+            true,
+        ));
     }
     ret_int(quick("fcntl", Cost::CALL, |k| {
         let id = k.object(fd)?;
         match op {
-            libc::F_DUPFD | libc::F_DUPFD_CLOEXEC => k.dup(fd, arg as c_int, op == libc::F_DUPFD_CLOEXEC),
-            libc::F_GETFD => Ok(if k.close_on_exec(fd)? { libc::FD_CLOEXEC } else { 0 }),
+            libc::F_DUPFD | libc::F_DUPFD_CLOEXEC => {
+                k.dup(fd, arg as c_int, op == libc::F_DUPFD_CLOEXEC)
+            }
+            libc::F_GETFD => Ok(if k.close_on_exec(fd)? {
+                libc::FD_CLOEXEC
+            } else {
+                0
+            }),
             libc::F_SETFD => {
                 k.set_close_on_exec(fd, arg as c_int & libc::FD_CLOEXEC != 0)?;
                 Ok(0)
             }
             libc::F_GETFL => Ok(k.status_flags(id)),
             libc::F_SETFL => {
-                k.objects.set_nonblocking(id, arg as c_int & libc::O_NONBLOCK != 0);
+                k.objects
+                    .set_nonblocking(id, arg as c_int & libc::O_NONBLOCK != 0);
                 Ok(0)
             }
             libc::F_GETPIPE_SZ => match k.objects.get(id) {
@@ -438,7 +461,9 @@ unsafe extern "C" fn ioctl(fd: c_int, request: c_ulong, arg: *mut c_int) -> c_in
             libc::FIONREAD => {
                 let n = match k.objects.get(id) {
                     Some(Kind::PipeReader(_) | Kind::PipeWriter(_)) => k.pipe_waiting(id),
-                    Some(Kind::Tcp(_) | Kind::Listener(_) | Kind::Udp(_) | Kind::Unix(_)) => k.socket_waiting(id)?,
+                    Some(Kind::Tcp(_) | Kind::Listener(_) | Kind::Udp(_) | Kind::Unix(_)) => {
+                        k.socket_waiting(id)?
+                    }
                     _ => return Err(Errno::ENOTTY),
                 };
                 // SAFETY: the argument of FIONREAD is a writable int.
@@ -486,7 +511,10 @@ unsafe extern "C" fn eventfd(count: c_uint, flags: c_int) -> c_int {
             return Err(Errno::EINVAL);
         }
         k.open(
-            Kind::EventFd(EventFd::new(u64::from(count), flags & libc::EFD_SEMAPHORE != 0)),
+            Kind::EventFd(EventFd::new(
+                u64::from(count),
+                flags & libc::EFD_SEMAPHORE != 0,
+            )),
             flags & libc::EFD_NONBLOCK != 0,
             flags & libc::EFD_CLOEXEC != 0,
         )

@@ -25,7 +25,11 @@ fn futex(a: [usize; 6]) -> Result<i64> {
     let realtime = op & libc::FUTEX_CLOCK_REALTIME != 0;
     match op & !(libc::FUTEX_PRIVATE_FLAG | libc::FUTEX_CLOCK_REALTIME) {
         wait @ (libc::FUTEX_WAIT | libc::FUTEX_WAIT_BITSET) => {
-            let mask = if wait == libc::FUTEX_WAIT { ANY } else { value3 as u32 };
+            let mask = if wait == libc::FUTEX_WAIT {
+                ANY
+            } else {
+                value3 as u32
+            };
             if mask == 0 {
                 return Err(Errno::EINVAL);
             }
@@ -71,7 +75,11 @@ fn futex(a: [usize; 6]) -> Result<i64> {
             })
         }
         wake @ (libc::FUTEX_WAKE | libc::FUTEX_WAKE_BITSET) => {
-            let mask = if wake == libc::FUTEX_WAKE { ANY } else { value3 as u32 };
+            let mask = if wake == libc::FUTEX_WAKE {
+                ANY
+            } else {
+                value3 as u32
+            };
             if mask == 0 {
                 return Err(Errno::EINVAL);
             }
@@ -91,7 +99,11 @@ fn futex(a: [usize; 6]) -> Result<i64> {
                 }
                 // The timeout's place holds the number to move.
                 let (woken, moved) = k.requeue_word(from, to, value, timeout as u32);
-                let count = if requeue == libc::FUTEX_CMP_REQUEUE { woken + moved } else { woken };
+                let count = if requeue == libc::FUTEX_CMP_REQUEUE {
+                    woken + moved
+                } else {
+                    woken
+                };
                 Step::Done(Ok(i64::from(count)))
             })
         }
@@ -112,7 +124,11 @@ fn futex(a: [usize; 6]) -> Result<i64> {
                 Step::Done(Ok(i64::from(woken)))
             })
         }
-        other => Err(refuse(format!("futex operation {other}"), Errno::ENOSYS, false)),
+        other => Err(refuse(
+            format!("futex operation {other}"),
+            Errno::ENOSYS,
+            false,
+        )),
     }
 }
 
@@ -124,7 +140,11 @@ fn wake_op(code: u32) -> Option<(Change, Test)> {
     let sign_extend = |v: u32| ((v << 20) as i32 >> 20) as u32;
     let (op, cmp) = (code >> 28, code >> 24 & 15);
     let (oparg, cmparg) = (sign_extend(code >> 12 & 0xfff), sign_extend(code & 0xfff));
-    let oparg = if op & 8 != 0 { 1 << (oparg & 31) } else { oparg };
+    let oparg = if op & 8 != 0 {
+        1 << (oparg & 31)
+    } else {
+        oparg
+    };
     let change: Change = match op & 7 {
         0 => Box::new(move |_| oparg),
         1 => Box::new(move |v| v.wrapping_add(oparg)),
@@ -173,7 +193,11 @@ unsafe extern "C" fn syscall(
         // SAFETY: the arguments are those that the caller passed, under the contract of the same call.
         _ => match unsafe { super::number::by_number(n, args) } {
             Some(v) => v,
-            None => c_long::from(fail(refuse(format!("system call {n}"), Errno::ENOSYS, true))),
+            None => c_long::from(fail(refuse(
+                format!("system call {n}"),
+                Errno::ENOSYS,
+                true,
+            ))),
         },
     }
 }

@@ -143,8 +143,15 @@ pub(crate) fn prepare() {
 /// Where in the program's code an address lies, the same in every process of a build; 0 outside it.
 #[inline]
 pub(super) fn place_in_program(address: usize) -> u64 {
-    let (start, end) = (PROGRAM[0].load(Ordering::Relaxed), PROGRAM[1].load(Ordering::Relaxed));
-    if (start..end).contains(&address) { (address - start) as u64 } else { 0 }
+    let (start, end) = (
+        PROGRAM[0].load(Ordering::Relaxed),
+        PROGRAM[1].load(Ordering::Relaxed),
+    );
+    if (start..end).contains(&address) {
+        (address - start) as u64
+    } else {
+        0
+    }
 }
 
 /// The state of the heap, to be handed to [`wind_back`] between runs.
@@ -162,7 +169,19 @@ pub(crate) fn wind_back(state: &State) {
     let keep = (state.top + KEEP).next_multiple_of(4096);
     if heap.touched > keep {
         // SAFETY: the range is the heap's own, and nobody uses it any more.
-        unsafe { raw::call6(libc::SYS_madvise, [keep, heap.mapped - keep, libc::MADV_DONTNEED as usize, 0, 0, 0]) };
+        unsafe {
+            raw::call6(
+                libc::SYS_madvise,
+                [
+                    keep,
+                    heap.mapped - keep,
+                    libc::MADV_DONTNEED as usize,
+                    0,
+                    0,
+                    0,
+                ],
+            )
+        };
         heap.touched = keep;
     }
 }
@@ -171,7 +190,9 @@ pub(crate) fn wind_back(state: &State) {
 #[inline]
 fn is_program(caller: usize) -> bool {
     caller.wrapping_sub(PROGRAM[0].load(Ordering::Relaxed))
-        < PROGRAM[1].load(Ordering::Relaxed).wrapping_sub(PROGRAM[0].load(Ordering::Relaxed))
+        < PROGRAM[1]
+            .load(Ordering::Relaxed)
+            .wrapping_sub(PROGRAM[0].load(Ordering::Relaxed))
         && thread::simulated()
 }
 
@@ -201,7 +222,11 @@ impl Heap {
     #[inline]
     fn allocate(&mut self, size: usize, alignment: usize, zeroed: bool) -> *mut c_void {
         let room = if alignment > UNIT { alignment } else { 0 };
-        let Some(total) = size.max(1).checked_add(HEADER + room).filter(|total| *total < LIMIT - BASE) else {
+        let Some(total) = size
+            .max(1)
+            .checked_add(HEADER + room)
+            .filter(|total| *total < LIMIT - BASE)
+        else {
             return no_memory();
         };
         let (class, total) = class_of(total);
@@ -287,7 +312,10 @@ unsafe fn clear(first: usize, size: usize) {
     // SAFETY: the caller's promise; the pages lie within the range, and the rest of it before and behind them.
     unsafe {
         if size >= LARGE
-            && raw::call6(libc::SYS_madvise, [start, end - start, libc::MADV_DONTNEED as usize, 0, 0, 0]) == 0
+            && raw::call6(
+                libc::SYS_madvise,
+                [start, end - start, libc::MADV_DONTNEED as usize, 0, 0, 0],
+            ) == 0
         {
             (first as *mut u8).write_bytes(0, start - first);
             (end as *mut u8).write_bytes(0, first + size - end);
@@ -422,7 +450,12 @@ pub unsafe extern "C" fn memalign(alignment: usize, size: usize, caller: usize) 
 
 /// # Safety
 /// As the function of libc.
-pub unsafe extern "C" fn posix_memalign(out: *mut *mut c_void, alignment: usize, size: usize, caller: usize) -> c_int {
+pub unsafe extern "C" fn posix_memalign(
+    out: *mut *mut c_void,
+    alignment: usize,
+    size: usize,
+    caller: usize,
+) -> c_int {
     if !alignment.is_power_of_two() || !alignment.is_multiple_of(size_of::<usize>()) {
         return libc::EINVAL;
     }
@@ -472,12 +505,23 @@ mod tests {
     #[test]
     fn classes_are_ordered_and_waste_little() {
         let mut last = (0, 0);
-        let sizes = (1..5_000).chain((13..39).flat_map(|bits| [-1i64, 0, 1].map(|d| ((1i64 << bits) + d) as usize)));
+        let sizes = (1..5_000)
+            .chain((13..39).flat_map(|bits| [-1i64, 0, 1].map(|d| ((1i64 << bits) + d) as usize)));
         for size in sizes {
             let (class, total) = class_of(size);
-            assert!(total >= size && total - size < 16.max(size / 4 + 1), "{size} gets {total}");
-            assert_eq!(class_of(total), (class, total), "a class holds its own size");
-            assert!((class, total) == last || (class > last.0 && total > last.1) || size < SMALL, "{size}");
+            assert!(
+                total >= size && total - size < 16.max(size / 4 + 1),
+                "{size} gets {total}"
+            );
+            assert_eq!(
+                class_of(total),
+                (class, total),
+                "a class holds its own size"
+            );
+            assert!(
+                (class, total) == last || (class > last.0 && total > last.1) || size < SMALL,
+                "{size}"
+            );
             assert!(class < super::CLASSES);
             last = (class, total);
         }
@@ -517,8 +561,14 @@ mod tests {
                         for align in [1, 16, 64, 4_096] {
                             let layout = Layout::from_size_align(size, align).unwrap();
                             let zeroed = alloc_zeroed(layout);
-                            assert!(in_heap(zeroed as usize) && (zeroed as usize).is_multiple_of(align));
-                            assert!(std::slice::from_raw_parts(zeroed, size).iter().all(|b| *b == 0));
+                            assert!(
+                                in_heap(zeroed as usize) && (zeroed as usize).is_multiple_of(align)
+                            );
+                            assert!(
+                                std::slice::from_raw_parts(zeroed, size)
+                                    .iter()
+                                    .all(|b| *b == 0)
+                            );
                             zeroed.write_bytes(round + 1, size);
                             blocks.push((zeroed, layout, round + 1));
                         }
@@ -526,7 +576,11 @@ mod tests {
                     // Every second one goes back and is given out again, with another's bytes in it.
                     let mut odd = false;
                     blocks.retain(|(block, layout, byte)| {
-                        assert!(std::slice::from_raw_parts(*block, layout.size()).iter().all(|b| b == byte));
+                        assert!(
+                            std::slice::from_raw_parts(*block, layout.size())
+                                .iter()
+                                .all(|b| b == byte)
+                        );
                         odd = !odd;
                         if odd {
                             dealloc(*block, *layout);
@@ -538,7 +592,11 @@ mod tests {
                 let block = alloc(small);
                 block.write_bytes(7, 24);
                 let grown = realloc(block, small, 100_000);
-                assert!(std::slice::from_raw_parts(grown, 24).iter().all(|b| *b == 7));
+                assert!(
+                    std::slice::from_raw_parts(grown, 24)
+                        .iter()
+                        .all(|b| *b == 7)
+                );
                 dealloc(grown, Layout::from_size_align(100_000, 8).unwrap());
             }
         });

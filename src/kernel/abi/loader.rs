@@ -10,7 +10,12 @@ type Visit = unsafe extern "C" fn(*mut libc::dl_phdr_info, usize, *mut c_void) -
 #[unsafe(no_mangle)]
 unsafe extern "C" fn dl_iterate_phdr(visit: Option<Visit>, data: *mut c_void) -> c_int {
     let before = heap::hold(true);
-    let answer = next!(c"dl_iterate_phdr", fn(Option<Visit>, *mut c_void) -> c_int, visit, data);
+    let answer = next!(
+        c"dl_iterate_phdr",
+        fn(Option<Visit>, *mut c_void) -> c_int,
+        visit,
+        data
+    );
     heap::hold(before);
     answer
 }

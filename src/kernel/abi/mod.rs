@@ -7,8 +7,8 @@
 mod epoll;
 mod file;
 mod futex;
-mod hooks;
 pub(crate) mod heap;
+mod hooks;
 mod loader;
 mod number;
 mod open;
@@ -28,8 +28,8 @@ mod stat;
 mod time;
 mod tokio;
 
-use super::thread;
 use super::record::What;
+use super::thread;
 use super::{Cost, Errno, Kernel, Result, Step, Touch};
 use std::ffi::c_int;
 
@@ -217,7 +217,8 @@ pub(crate) fn pthread_result(r: Result<()>) -> c_int {
 pub(crate) fn refuse(call: impl Into<String>, errno: Errno, tolerated: bool) -> Errno {
     // Copied there: what the program's own heap holds is gone after the run.
     let call = call.into();
-    let (call, backtrace) = thread::outside_kernel(|| (call.as_str().to_owned(), thread::backtrace_here()));
+    let (call, backtrace) =
+        thread::outside_kernel(|| (call.as_str().to_owned(), thread::backtrace_here()));
     thread::with_kernel(|k| k.refuse(call, errno, tolerated, backtrace))
 }
 

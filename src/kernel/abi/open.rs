@@ -28,7 +28,10 @@ fn special(path: &CStr) -> Option<Special> {
         b"/proc/loadavg",
         b"/sys/devices/system/cpu",
     ];
-    hidden.iter().any(|h| path.starts_with(h)).then_some(Special::Hidden)
+    hidden
+        .iter()
+        .any(|h| path.starts_with(h))
+        .then_some(Special::Hidden)
 }
 
 fn open_at(directory: c_int, path: *const c_char, flags: c_int, mode: c_uint) -> c_int {

@@ -1,7 +1,7 @@
 //! poll(2), ppoll(2), select(2), pselect(2).
 
 use super::raw::real;
-use super::{ret_int, nanoseconds, simulated, sys};
+use super::{nanoseconds, ret_int, simulated, sys};
 use crate::kernel::descriptor::{FIRST, ObjectId, bits};
 use crate::kernel::sched::{On, Resume, Wait};
 use crate::kernel::{Cost, Errno, Kernel, Result, Step};
@@ -80,7 +80,11 @@ unsafe extern "C" fn poll(fds: *mut pollfd, n: libc::nfds_t, timeout: c_int) -> 
     if !simulated() {
         return real!(SYS_poll, fds, n, timeout) as c_int;
     }
-    ret_int(poll_all(fds, n, u64::try_from(timeout).ok().map(|ms| ms * 1_000_000)))
+    ret_int(poll_all(
+        fds,
+        n,
+        u64::try_from(timeout).ok().map(|ms| ms * 1_000_000),
+    ))
 }
 
 #[unsafe(no_mangle)]
@@ -115,11 +119,7 @@ unsafe fn has(set: *mut fd_set, fd: c_int) -> bool {
     !set.is_null() && unsafe { libc::FD_ISSET(fd, set) }
 }
 
-fn select_all(
-    n: c_int,
-    sets: [*mut fd_set; 3],
-    timeout: Option<u64>,
-) -> Result<i32> {
+fn select_all(n: c_int, sets: [*mut fd_set; 3], timeout: Option<u64>) -> Result<i32> {
     if !(0..=libc::FD_SETSIZE as c_int).contains(&n) {
         return Err(Errno::EINVAL);
     }
@@ -208,7 +208,14 @@ unsafe extern "C" fn pselect(
     if !simulated() {
         return super::raw::next!(
             c"pselect",
-            fn(c_int, *mut fd_set, *mut fd_set, *mut fd_set, *const timespec, *const sigset_t) -> c_int,
+            fn(
+                c_int,
+                *mut fd_set,
+                *mut fd_set,
+                *mut fd_set,
+                *const timespec,
+                *const sigset_t,
+            ) -> c_int,
             n,
             read,
             write,

@@ -4,7 +4,10 @@
 
 use super::raw::{self, next, real};
 use super::{fail, refuse, simulated};
-use crate::kernel::{self, thread::{self, end_run, outside_kernel}};
+use crate::kernel::{
+    self,
+    thread::{self, end_run, outside_kernel},
+};
 use crate::kernel::{End, Errno};
 use std::ffi::{c_char, c_int, c_void};
 
@@ -167,7 +170,12 @@ unsafe extern "C" fn system(command: *const c_char) -> c_int {
 #[unsafe(no_mangle)]
 unsafe extern "C" fn popen(command: *const c_char, mode: *const c_char) -> *mut c_void {
     if !simulated() {
-        return next!(c"popen", fn(*const c_char, *const c_char) -> *mut c_void, command, mode);
+        return next!(
+            c"popen",
+            fn(*const c_char, *const c_char) -> *mut c_void,
+            command,
+            mode
+        );
     }
     fail(refuse("popen", Errno::ENOSYS, false));
     std::ptr::null_mut()

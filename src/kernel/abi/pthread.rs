@@ -50,7 +50,11 @@ unsafe extern "C" fn pthread_create(
 }
 
 /// Joins a thread: its result, or why not.
-fn join(handle: libc::pthread_t, until: impl Fn(&crate::kernel::Kernel) -> Result<Option<u64>>, wait: bool) -> Result<usize> {
+fn join(
+    handle: libc::pthread_t,
+    until: impl Fn(&crate::kernel::Kernel) -> Result<Option<u64>>,
+    wait: bool,
+) -> Result<usize> {
     let id = thread::thread_of(handle as usize).ok_or(Errno::ESRCH)?;
     let result = sys("pthread_join", Cost::CALL, |k| {
         let me = k.sched.current;
@@ -111,7 +115,12 @@ unsafe fn joined(r: Result<usize>, out: *mut *mut c_void) -> c_int {
 #[unsafe(no_mangle)]
 unsafe extern "C" fn pthread_join(t: libc::pthread_t, out: *mut *mut c_void) -> c_int {
     if !simulated() {
-        return next!(c"pthread_join", fn(libc::pthread_t, *mut *mut c_void) -> c_int, t, out);
+        return next!(
+            c"pthread_join",
+            fn(libc::pthread_t, *mut *mut c_void) -> c_int,
+            t,
+            out
+        );
     }
     // SAFETY: the caller passes a writable pointer or null.
     unsafe { joined(join(t, |_| Ok(None), true), out) }
@@ -120,7 +129,12 @@ unsafe extern "C" fn pthread_join(t: libc::pthread_t, out: *mut *mut c_void) -> 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn pthread_tryjoin_np(t: libc::pthread_t, out: *mut *mut c_void) -> c_int {
     if !simulated() {
-        return next!(c"pthread_tryjoin_np", fn(libc::pthread_t, *mut *mut c_void) -> c_int, t, out);
+        return next!(
+            c"pthread_tryjoin_np",
+            fn(libc::pthread_t, *mut *mut c_void) -> c_int,
+            t,
+            out
+        );
     }
     // SAFETY: the caller passes a writable pointer or null.
     unsafe { joined(join(t, |_| Ok(None), false), out) }
@@ -190,7 +204,12 @@ unsafe extern "C" fn pthread_exit(result: *mut c_void) -> ! {
 #[unsafe(no_mangle)]
 unsafe extern "C" fn pthread_setname_np(t: libc::pthread_t, name: *const c_char) -> c_int {
     if !simulated() {
-        return next!(c"pthread_setname_np", fn(libc::pthread_t, *const c_char) -> c_int, t, name);
+        return next!(
+            c"pthread_setname_np",
+            fn(libc::pthread_t, *const c_char) -> c_int,
+            t,
+            name
+        );
     }
     // SAFETY: the caller passes a C string.
     let bytes = unsafe { std::ffi::CStr::from_ptr(name) }.to_bytes();
@@ -207,7 +226,11 @@ unsafe extern "C" fn pthread_setname_np(t: libc::pthread_t, name: *const c_char)
 }
 
 #[unsafe(no_mangle)]
-unsafe extern "C" fn pthread_getname_np(t: libc::pthread_t, out: *mut c_char, size: usize) -> c_int {
+unsafe extern "C" fn pthread_getname_np(
+    t: libc::pthread_t,
+    out: *mut c_char,
+    size: usize,
+) -> c_int {
     if !simulated() {
         return next!(
             c"pthread_getname_np",
@@ -231,7 +254,10 @@ unsafe extern "C" fn pthread_getname_np(t: libc::pthread_t, out: *mut c_char, si
 }
 
 #[unsafe(no_mangle)]
-unsafe extern "C" fn pthread_getattr_np(t: libc::pthread_t, attr: *mut libc::pthread_attr_t) -> c_int {
+unsafe extern "C" fn pthread_getattr_np(
+    t: libc::pthread_t,
+    attr: *mut libc::pthread_attr_t,
+) -> c_int {
     if !simulated() {
         return next!(
             c"pthread_getattr_np",
@@ -256,12 +282,26 @@ unsafe extern "C" fn pthread_getattr_np(t: libc::pthread_t, attr: *mut libc::pth
 #[unsafe(no_mangle)]
 unsafe extern "C" fn pthread_kill(t: libc::pthread_t, signal: c_int) -> c_int {
     if !simulated() {
-        return next!(c"pthread_kill", fn(libc::pthread_t, c_int) -> c_int, t, signal);
+        return next!(
+            c"pthread_kill",
+            fn(libc::pthread_t, c_int) -> c_int,
+            t,
+            signal
+        );
     }
     if signal == 0 {
-        return if thread::thread_of(t as usize).is_some() { 0 } else { Errno::ESRCH.0 };
+        return if thread::thread_of(t as usize).is_some() {
+            0
+        } else {
+            Errno::ESRCH.0
+        };
     }
-    refuse(format!("pthread_kill with signal {signal}"), Errno::ENOSYS, false).0
+    refuse(
+        format!("pthread_kill with signal {signal}"),
+        Errno::ENOSYS,
+        false,
+    )
+    .0
 }
 
 #[unsafe(no_mangle)]
@@ -293,7 +333,11 @@ unsafe fn affinity(size: usize, out: *mut u8) -> Result<usize> {
 }
 
 #[unsafe(no_mangle)]
-unsafe extern "C" fn sched_getaffinity(pid: libc::pid_t, size: usize, out: *mut libc::cpu_set_t) -> c_int {
+unsafe extern "C" fn sched_getaffinity(
+    pid: libc::pid_t,
+    size: usize,
+    out: *mut libc::cpu_set_t,
+) -> c_int {
     if !simulated() {
         return next!(
             c"sched_getaffinity",
@@ -327,7 +371,11 @@ unsafe extern "C" fn pthread_getaffinity_np(
 }
 
 #[unsafe(no_mangle)]
-unsafe extern "C" fn sched_setaffinity(pid: libc::pid_t, size: usize, mask: *const libc::cpu_set_t) -> c_int {
+unsafe extern "C" fn sched_setaffinity(
+    pid: libc::pid_t,
+    size: usize,
+    mask: *const libc::cpu_set_t,
+) -> c_int {
     if !simulated() {
         return real!(SYS_sched_setaffinity, pid, size, mask) as c_int;
     }
@@ -409,12 +457,17 @@ unsafe extern "C" fn prctl(op: c_int, a: usize, b: usize, c: usize, d: usize) ->
         libc::PR_SET_NAME => {
             let text = unsafe { std::ffi::CStr::from_ptr(a as *const c_char) }.to_bytes();
             let text = String::from_utf8_lossy(&text[..text.len().min(15)]).into_owned();
-            thread::with_kernel(|k| k.sched.me_mut().name = crate::kernel::sched::thread_name(&text));
+            thread::with_kernel(|k| {
+                k.sched.me_mut().name = crate::kernel::sched::thread_name(&text)
+            });
             0
         }
         // SAFETY: prctl(2): the argument is a buffer of sixteen bytes for this operation.
         libc::PR_GET_NAME => unsafe { pthread_getname_np(me, a as *mut c_char, 16) },
-        libc::PR_SET_PDEATHSIG | libc::PR_SET_DUMPABLE | libc::PR_SET_TIMERSLACK | libc::PR_SET_NO_NEW_PRIVS => 0,
+        libc::PR_SET_PDEATHSIG
+        | libc::PR_SET_DUMPABLE
+        | libc::PR_SET_TIMERSLACK
+        | libc::PR_SET_NO_NEW_PRIVS => 0,
         libc::PR_GET_DUMPABLE => 1,
         _ => refuse(format!("prctl {op}"), Errno::EINVAL, true).0,
     };

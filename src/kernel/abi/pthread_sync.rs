@@ -11,8 +11,8 @@ use crate::kernel::futex::ANY;
 use crate::kernel::sched::{On, Resume, Space, Wait, Word};
 use crate::kernel::{Cost, Errno, Kernel, Result, Step};
 use libc::{
-    pthread_barrier_t, pthread_barrierattr_t, pthread_cond_t, pthread_mutex_t, pthread_once_t, pthread_rwlock_t, sem_t,
-    timespec,
+    pthread_barrier_t, pthread_barrierattr_t, pthread_cond_t, pthread_mutex_t, pthread_once_t,
+    pthread_rwlock_t, sem_t, timespec,
 };
 use std::ffi::{c_int, c_uint};
 
@@ -72,28 +72,52 @@ fn released(name: &'static str, word: Word, wake: u32) {
 }
 
 fn try_mutex(m: *mut pthread_mutex_t) -> c_int {
-    next!(c"pthread_mutex_trylock", fn(*mut pthread_mutex_t) -> c_int, m)
+    next!(
+        c"pthread_mutex_trylock",
+        fn(*mut pthread_mutex_t) -> c_int,
+        m
+    )
 }
 
-fn lock(m: *mut pthread_mutex_t, deadline: Option<(libc::clockid_t, *const timespec)>) -> Result<()> {
+fn lock(
+    m: *mut pthread_mutex_t,
+    deadline: Option<(libc::clockid_t, *const timespec)>,
+) -> Result<()> {
     const NORMAL: i32 = libc::PTHREAD_MUTEX_NORMAL;
     // SAFETY: the caller passes an initialised mutex; glibc's ABI keeps the kind at byte 16 of it and the owner's id at
     // byte 8. Both are plain ints.
     let (kind, owner) = unsafe { (*m.cast::<i32>().add(4) & 3, *m.cast::<i32>().add(2)) };
-    if kind != NORMAL && kind != libc::PTHREAD_MUTEX_RECURSIVE && owner != 0 && kind == libc::PTHREAD_MUTEX_ERRORCHECK {
+    if kind != NORMAL
+        && kind != libc::PTHREAD_MUTEX_RECURSIVE
+        && owner != 0
+        && kind == libc::PTHREAD_MUTEX_ERRORCHECK
+    {
         // Only libc knows whether the owner is this thread, and trylock does not say: unlocking tells, without effect on
         // anybody else's mutex.
-        let mine = next!(c"pthread_mutex_unlock", fn(*mut pthread_mutex_t) -> c_int, m) == 0;
+        let mine = next!(
+            c"pthread_mutex_unlock",
+            fn(*mut pthread_mutex_t) -> c_int,
+            m
+        ) == 0;
         if mine {
             try_mutex(m);
             return Err(Errno::EDEADLK);
         }
     }
-    until_done("pthread_mutex_lock", word(Space::Mutex, m), deadline, || try_mutex(m))
+    until_done(
+        "pthread_mutex_lock",
+        word(Space::Mutex, m),
+        deadline,
+        || try_mutex(m),
+    )
 }
 
 fn unlock(m: *mut pthread_mutex_t) -> c_int {
-    let r = next!(c"pthread_mutex_unlock", fn(*mut pthread_mutex_t) -> c_int, m);
+    let r = next!(
+        c"pthread_mutex_unlock",
+        fn(*mut pthread_mutex_t) -> c_int,
+        m
+    );
     if r == 0 {
         released("pthread_mutex_unlock", word(Space::Mutex, m), 1);
     }
@@ -109,7 +133,10 @@ unsafe extern "C" fn pthread_mutex_lock(m: *mut pthread_mutex_t) -> c_int {
 }
 
 #[unsafe(no_mangle)]
-unsafe extern "C" fn pthread_mutex_timedlock(m: *mut pthread_mutex_t, at: *const timespec) -> c_int {
+unsafe extern "C" fn pthread_mutex_timedlock(
+    m: *mut pthread_mutex_t,
+    at: *const timespec,
+) -> c_int {
     if !simulated() {
         return next!(
             c"pthread_mutex_timedlock",
@@ -122,7 +149,11 @@ unsafe extern "C" fn pthread_mutex_timedlock(m: *mut pthread_mutex_t, at: *const
 }
 
 #[unsafe(no_mangle)]
-unsafe extern "C" fn pthread_mutex_clocklock(m: *mut pthread_mutex_t, clock: c_int, at: *const timespec) -> c_int {
+unsafe extern "C" fn pthread_mutex_clocklock(
+    m: *mut pthread_mutex_t,
+    clock: c_int,
+    at: *const timespec,
+) -> c_int {
     if !simulated() {
         return next!(
             c"pthread_mutex_clocklock",
@@ -138,7 +169,11 @@ unsafe extern "C" fn pthread_mutex_clocklock(m: *mut pthread_mutex_t, clock: c_i
 #[unsafe(no_mangle)]
 unsafe extern "C" fn pthread_mutex_unlock(m: *mut pthread_mutex_t) -> c_int {
     if !simulated() {
-        return next!(c"pthread_mutex_unlock", fn(*mut pthread_mutex_t) -> c_int, m);
+        return next!(
+            c"pthread_mutex_unlock",
+            fn(*mut pthread_mutex_t) -> c_int,
+            m
+        );
     }
     unlock(m)
 }
@@ -149,24 +184,30 @@ fn cond_wait(
     deadline: Option<(libc::clockid_t, *const timespec)>,
 ) -> c_int {
     let on = word(Space::Condvar, c);
-    let r = sys("pthread_cond_wait", Cost::CALL, |k| match k.sched.me().resume {
-        Resume::Woken => Step::Done(Ok(())),
-        Resume::TimedOut => Step::Done(Err(Errno::ETIMEDOUT)),
-        Resume::First => {
-            let until = match limit(k, deadline) {
-                Ok(until) => until,
-                Err(e) => return Step::Done(Err(e)),
-            };
-            let r = next!(c"pthread_mutex_unlock", fn(*mut pthread_mutex_t) -> c_int, m);
-            if r != 0 {
-                return Step::Done(Err(Errno(r)));
+    let r = sys("pthread_cond_wait", Cost::CALL, |k| {
+        match k.sched.me().resume {
+            Resume::Woken => Step::Done(Ok(())),
+            Resume::TimedOut => Step::Done(Err(Errno::ETIMEDOUT)),
+            Resume::First => {
+                let until = match limit(k, deadline) {
+                    Ok(until) => until,
+                    Err(e) => return Step::Done(Err(e)),
+                };
+                let r = next!(
+                    c"pthread_mutex_unlock",
+                    fn(*mut pthread_mutex_t) -> c_int,
+                    m
+                );
+                if r != 0 {
+                    return Step::Done(Err(Errno(r)));
+                }
+                k.wake_word(word(Space::Mutex, m), 1, ANY);
+                k.futexes.add(on, k.sched.current, ANY);
+                Step::Wait(Wait {
+                    on: On::Word(on),
+                    until: until.map(|at| at.max(k.now)),
+                })
             }
-            k.wake_word(word(Space::Mutex, m), 1, ANY);
-            k.futexes.add(on, k.sched.current, ANY);
-            Step::Wait(Wait {
-                on: On::Word(on),
-                until: until.map(|at| at.max(k.now)),
-            })
         }
     });
     match r {
@@ -254,7 +295,11 @@ unsafe extern "C" fn pthread_cond_signal(c: *mut pthread_cond_t) -> c_int {
 #[unsafe(no_mangle)]
 unsafe extern "C" fn pthread_cond_broadcast(c: *mut pthread_cond_t) -> c_int {
     if !simulated() {
-        return next!(c"pthread_cond_broadcast", fn(*mut pthread_cond_t) -> c_int, c);
+        return next!(
+            c"pthread_cond_broadcast",
+            fn(*mut pthread_cond_t) -> c_int,
+            c
+        );
     }
     released("pthread_cond_broadcast", word(Space::Condvar, c), u32::MAX);
     0
@@ -268,20 +313,31 @@ macro_rules! take_rwlock {
             if !simulated() {
                 return next!($lock_c, fn(*mut pthread_rwlock_t) -> c_int, l);
             }
-            pthread_result(until_done(stringify!($lock), word(Space::RwLock, l), None, || {
-                next!($try_c, fn(*mut pthread_rwlock_t) -> c_int, l)
-            }))
+            pthread_result(until_done(
+                stringify!($lock),
+                word(Space::RwLock, l),
+                None,
+                || next!($try_c, fn(*mut pthread_rwlock_t) -> c_int, l),
+            ))
         }
 
         #[unsafe(no_mangle)]
         unsafe extern "C" fn $timed(l: *mut pthread_rwlock_t, at: *const timespec) -> c_int {
             if !simulated() {
-                return next!($timed_c, fn(*mut pthread_rwlock_t, *const timespec) -> c_int, l, at);
+                return next!(
+                    $timed_c,
+                    fn(*mut pthread_rwlock_t, *const timespec) -> c_int,
+                    l,
+                    at
+                );
             }
             let deadline = Some((libc::CLOCK_REALTIME, at));
-            pthread_result(until_done(stringify!($timed), word(Space::RwLock, l), deadline, || {
-                next!($try_c, fn(*mut pthread_rwlock_t) -> c_int, l)
-            }))
+            pthread_result(until_done(
+                stringify!($timed),
+                word(Space::RwLock, l),
+                deadline,
+                || next!($try_c, fn(*mut pthread_rwlock_t) -> c_int, l),
+            ))
         }
     };
 }
@@ -292,7 +348,11 @@ take_rwlock!(pthread_rwlock_wrlock c"pthread_rwlock_wrlock", pthread_rwlock_time
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn pthread_rwlock_unlock(l: *mut pthread_rwlock_t) -> c_int {
-    let r = next!(c"pthread_rwlock_unlock", fn(*mut pthread_rwlock_t) -> c_int, l);
+    let r = next!(
+        c"pthread_rwlock_unlock",
+        fn(*mut pthread_rwlock_t) -> c_int,
+        l
+    );
     if r == 0 && simulated() {
         released("pthread_rwlock_unlock", word(Space::RwLock, l), u32::MAX);
     }
@@ -313,20 +373,31 @@ unsafe extern "C" fn sem_wait(s: *mut sem_t) -> c_int {
     if !simulated() {
         return next!(c"sem_wait", fn(*mut sem_t) -> c_int, s);
     }
-    super::ret_unit(until_done("sem_wait", word(Space::Semaphore, s), None, || {
-        try_semaphore(s)
-    }))
+    super::ret_unit(until_done(
+        "sem_wait",
+        word(Space::Semaphore, s),
+        None,
+        || try_semaphore(s),
+    ))
 }
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn sem_timedwait(s: *mut sem_t, at: *const timespec) -> c_int {
     if !simulated() {
-        return next!(c"sem_timedwait", fn(*mut sem_t, *const timespec) -> c_int, s, at);
+        return next!(
+            c"sem_timedwait",
+            fn(*mut sem_t, *const timespec) -> c_int,
+            s,
+            at
+        );
     }
     let deadline = Some((libc::CLOCK_REALTIME, at));
-    super::ret_unit(until_done("sem_timedwait", word(Space::Semaphore, s), deadline, || {
-        try_semaphore(s)
-    }))
+    super::ret_unit(until_done(
+        "sem_timedwait",
+        word(Space::Semaphore, s),
+        deadline,
+        || try_semaphore(s),
+    ))
 }
 
 #[unsafe(no_mangle)]
@@ -344,7 +415,12 @@ const ONCE_DONE: c_int = 2;
 #[unsafe(no_mangle)]
 unsafe extern "C" fn pthread_once(once: *mut pthread_once_t, routine: extern "C" fn()) -> c_int {
     if !simulated() {
-        return next!(c"pthread_once", fn(*mut pthread_once_t, extern "C" fn()) -> c_int, once, routine);
+        return next!(
+            c"pthread_once",
+            fn(*mut pthread_once_t, extern "C" fn()) -> c_int,
+            once,
+            routine
+        );
     }
     // SAFETY: the caller passes an initialised pthread_once_t, an int in glibc.
     let state = unsafe { &*once.cast::<std::sync::atomic::AtomicI32>() };
@@ -418,13 +494,22 @@ unsafe extern "C" fn pthread_barrier_init(
 #[unsafe(no_mangle)]
 unsafe extern "C" fn pthread_barrier_wait(b: *mut pthread_barrier_t) -> c_int {
     if !simulated() {
-        return next!(c"pthread_barrier_wait", fn(*mut pthread_barrier_t) -> c_int, b);
+        return next!(
+            c"pthread_barrier_wait",
+            fn(*mut pthread_barrier_t) -> c_int,
+            b
+        );
     }
     // SAFETY: the caller passes an initialised barrier.
     let barrier = unsafe { &mut *b.cast::<Barrier>() };
     if barrier.magic != BARRIER {
         // Made outside the simulation, where libc would block for real.
-        return super::refuse("pthread_barrier_wait on a barrier made outside the simulation", Errno::EINVAL, false).0;
+        return super::refuse(
+            "pthread_barrier_wait on a barrier made outside the simulation",
+            Errno::EINVAL,
+            false,
+        )
+        .0;
     }
     let on = word(Space::Barrier, b);
     let r = sys("pthread_barrier_wait", Cost::CALL, |k| {
@@ -450,7 +535,11 @@ unsafe extern "C" fn pthread_barrier_wait(b: *mut pthread_barrier_t) -> c_int {
 #[unsafe(no_mangle)]
 unsafe extern "C" fn pthread_barrier_destroy(b: *mut pthread_barrier_t) -> c_int {
     if !simulated() {
-        return next!(c"pthread_barrier_destroy", fn(*mut pthread_barrier_t) -> c_int, b);
+        return next!(
+            c"pthread_barrier_destroy",
+            fn(*mut pthread_barrier_t) -> c_int,
+            b
+        );
     }
     0
 }

@@ -1,7 +1,7 @@
 //! getrandom(2), getentropy(3), arc4random(3).
 
 use super::raw::{next, real};
-use super::{ret_size, ret_unit, quick, simulated};
+use super::{quick, ret_size, ret_unit, simulated};
 use crate::kernel::{Cost, Errno};
 use std::ffi::{c_int, c_uint, c_void};
 

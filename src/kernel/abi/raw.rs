@@ -145,7 +145,7 @@ impl Next {
 
 /// Calls libc's own version of a function that this crate hides.
 macro_rules! next {
-    ($name:literal, fn($($t:ty),*) -> $r:ty $(, $a:expr)*) => {{
+    ($name:literal, fn($($t:ty),* $(,)?) -> $r:ty $(, $a:expr)* $(,)?) => {{
         #[unsafe(link_section = "squall_keep")]
         static NEXT: $crate::kernel::abi::raw::Next = $crate::kernel::abi::raw::Next::new($name);
         // SAFETY: the address is that of libc's function of this name, whose signature the caller gives as in its man page.

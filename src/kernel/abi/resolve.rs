@@ -83,7 +83,11 @@ fn numeric(node: &str) -> Option<(IpAddr, u32)> {
             [b'0', _, ..] => (&part[1..], 8),
             _ => (part, 10),
         };
-        parts.push(u32::from_str_radix(digits, radix).ok().filter(|_| !digits.starts_with('+'))?);
+        parts.push(
+            u32::from_str_radix(digits, radix)
+                .ok()
+                .filter(|_| !digits.starts_with('+'))?,
+        );
     }
     let (last, first) = parts.split_last()?;
     if first.len() > 3 || first.iter().any(|p| *p > 255) {
@@ -94,7 +98,10 @@ fn numeric(node: &str) -> Option<(IpAddr, u32)> {
         return None;
     }
     let high = first.iter().fold(0u64, |n, p| n << 8 | u64::from(*p));
-    Some((IpAddr::V4(Ipv4Addr::from(((high << bits) | u64::from(*last)) as u32)), 0))
+    Some((
+        IpAddr::V4(Ipv4Addr::from(((high << bits) | u64::from(*last)) as u32)),
+        0,
+    ))
 }
 
 /// The transports that are asked for, each with the port of the service.
@@ -108,7 +115,11 @@ fn transports(w: &Wanted<'_>) -> Result<Vec<(Transport, u16)>, c_int> {
         })
         .collect();
     if fits.is_empty() {
-        return Err(if w.kind == 0 { libc::EAI_SERVICE } else { libc::EAI_SOCKTYPE });
+        return Err(if w.kind == 0 {
+            libc::EAI_SERVICE
+        } else {
+            libc::EAI_SOCKTYPE
+        });
     }
     let Some(service) = w.service else {
         return Ok(fits.into_iter().map(|t| (t, 0)).collect());
@@ -125,7 +136,11 @@ fn transports(w: &Wanted<'_>) -> Result<Vec<(Transport, u16)>, c_int> {
         .filter(|t| t.0 != libc::SOCK_RAW)
         .filter_map(|t| Some((t, names::service(service, t.0 == libc::SOCK_DGRAM)?)))
         .collect();
-    if named.is_empty() { Err(libc::EAI_SERVICE) } else { Ok(named) }
+    if named.is_empty() {
+        Err(libc::EAI_SERVICE)
+    } else {
+        Ok(named)
+    }
 }
 
 /// The addresses that are asked for, before the family is looked at.
@@ -149,7 +164,11 @@ fn lookup(w: &Wanted<'_>) -> Result<Vec<(IpAddr, u32)>, c_int> {
             IpAddr::V4(_) => w.family != libc::AF_INET6 || mapped,
             IpAddr::V6(_) => w.family != libc::AF_INET,
         };
-        return if fits { Ok(vec![(ip, scope)]) } else { Err(EAI_ADDRFAMILY) };
+        return if fits {
+            Ok(vec![(ip, scope)])
+        } else {
+            Err(EAI_ADDRFAMILY)
+        };
     }
     if node.is_empty() || w.flags & libc::AI_NUMERICHOST != 0 {
         return Err(libc::EAI_NONAME);
@@ -190,7 +209,8 @@ fn of_family(found: Vec<(IpAddr, u32)>, w: &Wanted<'_>) -> Vec<(IpAddr, u32)> {
         libc::AF_INET => found.into_iter().filter(|a| a.0.is_ipv4()).collect(),
         libc::AF_INET6 => {
             let (v6, v4): (Vec<_>, Vec<_>) = found.into_iter().partition(|a| a.0.is_ipv6());
-            let map = w.flags & libc::AI_V4MAPPED != 0 && (v6.is_empty() || w.flags & libc::AI_ALL != 0);
+            let map =
+                w.flags & libc::AI_V4MAPPED != 0 && (v6.is_empty() || w.flags & libc::AI_ALL != 0);
             let v4 = v4.into_iter().filter(|_| map).map(mapped);
             v6.into_iter().chain(v4).collect()
         }
@@ -252,7 +272,11 @@ fn encode(found: &[(Transport, SocketAddr)], canonical: Option<&str>) -> *mut ad
             std::ptr::copy_nonoverlapping(e.bytes().as_ptr(), place, e.bytes().len());
             node.write(addrinfo {
                 ai_flags: 0,
-                ai_family: if a.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 },
+                ai_family: if a.is_ipv4() {
+                    libc::AF_INET
+                } else {
+                    libc::AF_INET6
+                },
                 ai_socktype: *kind,
                 ai_protocol: *protocol,
                 ai_addrlen: e.bytes().len() as socklen_t,
@@ -344,7 +368,15 @@ unsafe extern "C" fn getnameinfo(
     if !simulated() {
         return next!(
             c"getnameinfo",
-            fn(*const sockaddr, socklen_t, *mut c_char, socklen_t, *mut c_char, socklen_t, c_uint) -> c_int,
+            fn(
+                *const sockaddr,
+                socklen_t,
+                *mut c_char,
+                socklen_t,
+                *mut c_char,
+                socklen_t,
+                c_uint,
+            ) -> c_int,
             a,
             len,
             host,
@@ -404,7 +436,11 @@ unsafe extern "C" fn gethostname(out: *mut c_char, len: usize) -> c_int {
                 *out.add(n) = 0;
             }
         }
-        if name.len() < len { Ok(()) } else { Err(Errno(libc::ENAMETOOLONG)) }
+        if name.len() < len {
+            Ok(())
+        } else {
+            Err(Errno(libc::ENAMETOOLONG))
+        }
     }))
 }
 
@@ -419,7 +455,16 @@ mod tests {
         assert_eq!(numeric("127.1"), v4(127, 0, 0, 1));
         assert_eq!(numeric("0x7f.0.0.010"), v4(127, 0, 0, 8));
         assert_eq!(numeric("3232235777"), v4(192, 168, 1, 1));
-        for bad in ["", "1.2.3.4.5", "256.0.0.1", "1.2.3.256", "a.b", "+1.2.3.4", "1..2", "08.1.1.1"] {
+        for bad in [
+            "",
+            "1.2.3.4.5",
+            "256.0.0.1",
+            "1.2.3.256",
+            "a.b",
+            "+1.2.3.4",
+            "1..2",
+            "08.1.1.1",
+        ] {
             assert_eq!(numeric(bad), None, "{bad}");
         }
         assert_eq!(numeric("fe80::1%eth0").map(|a| a.1), Some(2));
@@ -438,13 +483,34 @@ mod tests {
         };
         let codes = [
             (wanted(None, None, 0, 0, 0, 0), libc::EAI_NONAME),
-            (wanted(Some("::1"), None, libc::AF_INET, 0, 0, 0), EAI_ADDRFAMILY),
-            (wanted(Some("127.0.0.1"), None, 99, 0, 0, 0), libc::EAI_FAMILY),
-            (wanted(Some("127.0.0.1"), None, 0, 7, 0, 0), libc::EAI_SOCKTYPE),
-            (wanted(Some("127.0.0.1"), Some("nosuch"), 0, 0, 0, 0), libc::EAI_SERVICE),
-            (wanted(Some("127.0.0.1"), Some("http"), 0, libc::SOCK_DGRAM, 0, 0), libc::EAI_SERVICE),
-            (wanted(Some("x"), None, 0, 0, 0, libc::AI_NUMERICHOST), libc::EAI_NONAME),
-            (wanted(Some("127.0.0.1"), None, 0, 0, 0, 1 << 20), libc::EAI_BADFLAGS),
+            (
+                wanted(Some("::1"), None, libc::AF_INET, 0, 0, 0),
+                EAI_ADDRFAMILY,
+            ),
+            (
+                wanted(Some("127.0.0.1"), None, 99, 0, 0, 0),
+                libc::EAI_FAMILY,
+            ),
+            (
+                wanted(Some("127.0.0.1"), None, 0, 7, 0, 0),
+                libc::EAI_SOCKTYPE,
+            ),
+            (
+                wanted(Some("127.0.0.1"), Some("nosuch"), 0, 0, 0, 0),
+                libc::EAI_SERVICE,
+            ),
+            (
+                wanted(Some("127.0.0.1"), Some("http"), 0, libc::SOCK_DGRAM, 0, 0),
+                libc::EAI_SERVICE,
+            ),
+            (
+                wanted(Some("x"), None, 0, 0, 0, libc::AI_NUMERICHOST),
+                libc::EAI_NONAME,
+            ),
+            (
+                wanted(Some("127.0.0.1"), None, 0, 0, 0, 1 << 20),
+                libc::EAI_BADFLAGS,
+            ),
         ];
         for (w, code) in codes {
             assert_eq!(decide(&w), Err(code), "{:?} {:?}", w.node, w.service);
@@ -452,9 +518,23 @@ mod tests {
         let found = decide(&wanted(Some("127.1"), Some("99999"), 0, 0, 0, 0)).expect("addresses");
         let port = 99_999u32 as u16;
         assert_eq!(found.len(), 3);
-        assert!(found.iter().all(|f| f.1 == SocketAddr::from(([127, 0, 0, 1], port))));
-        let mapped = wanted(Some("10.0.0.1"), None, libc::AF_INET6, 1, 0, libc::AI_V4MAPPED);
+        assert!(
+            found
+                .iter()
+                .all(|f| f.1 == SocketAddr::from(([127, 0, 0, 1], port)))
+        );
+        let mapped = wanted(
+            Some("10.0.0.1"),
+            None,
+            libc::AF_INET6,
+            1,
+            0,
+            libc::AI_V4MAPPED,
+        );
         let found = decide(&mapped).expect("an address");
-        assert_eq!(found[0].1, "[::ffff:10.0.0.1]:0".parse().expect("an address"));
+        assert_eq!(
+            found[0].1,
+            "[::ffff:10.0.0.1]:0".parse().expect("an address")
+        );
     }
 }

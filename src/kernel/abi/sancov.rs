@@ -149,8 +149,7 @@ fn atomic<T>(address: *mut T, write: bool, caller: usize) -> bool {
     }
     let place = thread::place_even_if_own(address as usize);
     let site = heap::place_in_program(caller);
-    let (next, told) =
-        thread::with_kernel(|k| (k.atomic(place, site, write), k.trace.recording()));
+    let (next, told) = thread::with_kernel(|k| (k.atomic(place, site, write), k.trace.recording()));
     go_on(next, place, site);
     if told {
         thread::with_kernel(|k| k.tell_access(place, write));

@@ -4,7 +4,7 @@
 //! moment that a seed decides. A signal that the program sends to itself runs its handler there and then.
 
 use super::raw::{next, real};
-use super::{ret_unit, fail, quick, refuse, simulated};
+use super::{fail, quick, refuse, ret_unit, simulated};
 use crate::kernel::thread;
 use crate::kernel::{Cost, Errno, Result};
 use libc::{sigaction as Action, sighandler_t, sigset_t, stack_t};
@@ -55,7 +55,12 @@ unsafe extern "C" fn sigaction(signal: c_int, new: *const Action, old: *mut Acti
 #[unsafe(no_mangle)]
 unsafe extern "C" fn signal(number: c_int, handler: sighandler_t) -> sighandler_t {
     if !simulated() {
-        return next!(c"signal", fn(c_int, sighandler_t) -> sighandler_t, number, handler);
+        return next!(
+            c"signal",
+            fn(c_int, sighandler_t) -> sighandler_t,
+            number,
+            handler
+        );
     }
     // SAFETY: all-zero is a valid record, and both live for the call.
     unsafe {
@@ -78,7 +83,10 @@ pub(crate) fn deliver(signal: c_int) -> Result<()> {
     }
     let action = thread::with_kernel(|k| {
         let at = usize::from(k.host_id());
-        let known = k.hosts[at].handlers.iter().position(|(s, _)| *s == signal)?;
+        let known = k.hosts[at]
+            .handlers
+            .iter()
+            .position(|(s, _)| *s == signal)?;
         let action = k.hosts[at].handlers[known].1;
         if action.sa_flags & libc::SA_RESETHAND != 0 {
             k.hosts[at].handlers.swap_remove(known);
@@ -87,11 +95,17 @@ pub(crate) fn deliver(signal: c_int) -> Result<()> {
     });
     match action {
         Some((action, _)) if action.sa_sigaction == libc::SIG_IGN => {}
-        Some((action, pid)) if action.sa_sigaction != libc::SIG_DFL => run_handler(signal, &action, pid),
+        Some((action, pid)) if action.sa_sigaction != libc::SIG_DFL => {
+            run_handler(signal, &action, pid)
+        }
         _ => match signal {
             libc::SIGCHLD | libc::SIGCONT | libc::SIGURG | libc::SIGWINCH => {}
             libc::SIGSTOP | libc::SIGTSTP | libc::SIGTTIN | libc::SIGTTOU => {
-                return Err(refuse(format!("stopping the process with signal {signal}"), Errno::ENOSYS, false));
+                return Err(refuse(
+                    format!("stopping the process with signal {signal}"),
+                    Errno::ENOSYS,
+                    false,
+                ));
             }
             libc::SIGABRT => super::process::aborted(),
             _ => super::process::exits(128 + signal),
@@ -144,7 +158,11 @@ unsafe extern "C" fn sigprocmask(how: c_int, new: *const sigset_t, old: *mut sig
 }
 
 #[unsafe(no_mangle)]
-unsafe extern "C" fn pthread_sigmask(how: c_int, new: *const sigset_t, old: *mut sigset_t) -> c_int {
+unsafe extern "C" fn pthread_sigmask(
+    how: c_int,
+    new: *const sigset_t,
+    old: *mut sigset_t,
+) -> c_int {
     if !simulated() {
         return next!(
             c"pthread_sigmask",
@@ -186,7 +204,12 @@ unsafe extern "C" fn signalfd(fd: c_int, mask: *const sigset_t, flags: c_int) ->
 #[unsafe(no_mangle)]
 unsafe extern "C" fn sigwait(mask: *const sigset_t, out: *mut c_int) -> c_int {
     if !simulated() {
-        return next!(c"sigwait", fn(*const sigset_t, *mut c_int) -> c_int, mask, out);
+        return next!(
+            c"sigwait",
+            fn(*const sigset_t, *mut c_int) -> c_int,
+            mask,
+            out
+        );
     }
     refuse("sigwait", Errno::ENOSYS, false).0
 }
@@ -218,13 +241,19 @@ mod tests {
             unsafe {
                 let mut action: libc::sigaction = std::mem::zeroed();
                 action.sa_sigaction = plain as *const () as usize;
-                assert_eq!(libc::sigaction(libc::SIGUSR1, &action, std::ptr::null_mut()), 0);
+                assert_eq!(
+                    libc::sigaction(libc::SIGUSR1, &action, std::ptr::null_mut()),
+                    0
+                );
                 assert_eq!(libc::raise(libc::SIGUSR1), 0);
                 assert_eq!(HEARD.load(Ordering::SeqCst), libc::SIGUSR1);
 
                 action.sa_sigaction = informed as *const () as usize;
                 action.sa_flags = libc::SA_SIGINFO;
-                assert_eq!(libc::sigaction(libc::SIGUSR1, &action, std::ptr::null_mut()), 0);
+                assert_eq!(
+                    libc::sigaction(libc::SIGUSR1, &action, std::ptr::null_mut()),
+                    0
+                );
                 assert_eq!(libc::kill(libc::getpid(), libc::SIGUSR1), 0);
                 assert_eq!(HEARD.load(Ordering::SeqCst), 101 * libc::SIGUSR1);
                 assert_eq!(SENDER.load(Ordering::SeqCst), libc::getpid());

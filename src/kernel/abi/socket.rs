@@ -36,7 +36,11 @@ fn decode(domain: c_int, kind: c_int, protocol: c_int) -> Result<(Family, Style)
             } else {
                 Errno::EAFNOSUPPORT
             };
-            return Err(refuse(format!("socket({domain}, {kind}, {protocol})"), errno, true));
+            return Err(refuse(
+                format!("socket({domain}, {kind}, {protocol})"),
+                errno,
+                true,
+            ));
         }
         _ => return Err(Errno::EINVAL),
     };
@@ -55,7 +59,9 @@ fn decode(domain: c_int, kind: c_int, protocol: c_int) -> Result<(Family, Style)
     let fits = match (family, style, protocol) {
         (Family::Unix, _, 0 | libc::PF_UNIX) => true,
         (Family::Unix, ..) => return Err(Errno::EPROTONOSUPPORT),
-        (_, Style::Stream, 0 | libc::IPPROTO_TCP) | (_, Style::Datagram, 0 | libc::IPPROTO_UDP) => true,
+        (_, Style::Stream, 0 | libc::IPPROTO_TCP) | (_, Style::Datagram, 0 | libc::IPPROTO_UDP) => {
+            true
+        }
         (_, Style::SeqPacket, _) => return Err(Errno(libc::ESOCKTNOSUPPORT)),
         _ => false,
     };
@@ -88,7 +94,12 @@ unsafe extern "C" fn socket(domain: c_int, kind: c_int, protocol: c_int) -> c_in
 }
 
 #[unsafe(no_mangle)]
-unsafe extern "C" fn socketpair(domain: c_int, kind: c_int, protocol: c_int, out: *mut c_int) -> c_int {
+unsafe extern "C" fn socketpair(
+    domain: c_int,
+    kind: c_int,
+    protocol: c_int,
+    out: *mut c_int,
+) -> c_int {
     if !simulated() {
         return real!(SYS_socketpair, domain, kind, protocol, out) as c_int;
     }
@@ -155,7 +166,12 @@ pub(super) struct Call {
 
 impl Call {
     /// The socket that the call is for, found at the first attempt: a blocked call keeps it when the number is closed.
-    pub(super) fn object(&mut self, k: &Kernel, fd: c_int, direction: Direction) -> Result<ObjectId> {
+    pub(super) fn object(
+        &mut self,
+        k: &Kernel,
+        fd: c_int,
+        direction: Direction,
+    ) -> Result<ObjectId> {
         if let Some(id) = self.object {
             return Ok(id);
         }
@@ -219,7 +235,12 @@ unsafe extern "C" fn accept(fd: c_int, a: *mut sockaddr, len: *mut socklen_t) ->
 }
 
 #[unsafe(no_mangle)]
-unsafe extern "C" fn accept4(fd: c_int, a: *mut sockaddr, len: *mut socklen_t, flags: c_int) -> c_int {
+unsafe extern "C" fn accept4(
+    fd: c_int,
+    a: *mut sockaddr,
+    len: *mut socklen_t,
+    flags: c_int,
+) -> c_int {
     if !ours(fd) {
         return real!(SYS_accept4, fd, a, len, flags) as c_int;
     }
@@ -242,7 +263,9 @@ unsafe extern "C" fn connect(fd: c_int, a: *const sockaddr, len: socklen_t) -> c
             // SAFETY: the caller passes `len` readable bytes.
             let tried = unsafe { address::decode(a, len) }.and_then(|to| k.socket_connect(id, &to));
             match tried {
-                Err(Errno::EINPROGRESS | Errno::EALREADY) if !k.objects.nonblocking(id) => started = true,
+                Err(Errno::EINPROGRESS | Errno::EALREADY) if !k.objects.nonblocking(id) => {
+                    started = true
+                }
                 other => {
                     let step = k.or_block(id, false, call.until(), other);
                     return match (step, k.socket_obstacle(id)) {

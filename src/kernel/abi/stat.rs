@@ -14,7 +14,9 @@ fn mode(fd: c_int) -> Result<u32> {
         Ok(match k.objects.get(id) {
             Some(Kind::PipeReader(_) | Kind::PipeWriter(_)) => libc::S_IFIFO | 0o600,
             Some(Kind::Random) => libc::S_IFCHR | 0o666,
-            Some(Kind::Tcp(_) | Kind::Listener(_) | Kind::Udp(_) | Kind::Unix(_)) => libc::S_IFSOCK | 0o777,
+            Some(Kind::Tcp(_) | Kind::Listener(_) | Kind::Udp(_) | Kind::Unix(_)) => {
+                libc::S_IFSOCK | 0o777
+            }
             // Anonymous inodes have no type.
             Some(Kind::EventFd(_) | Kind::TimerFd(_) | Kind::Epoll(_)) => 0o600,
             None => return Err(Errno::EBADF),
@@ -66,7 +68,11 @@ unsafe extern "C" fn statx(
         return real!(SYS_statx, directory, path, flags, mask, out) as c_int;
     }
     if flags & libc::AT_EMPTY_PATH == 0 || out.is_null() {
-        return fail(if out.is_null() { Errno::EFAULT } else { Errno::ENOTDIR });
+        return fail(if out.is_null() {
+            Errno::EFAULT
+        } else {
+            Errno::ENOTDIR
+        });
     }
     ret_unit(mode(directory).map(|mode| {
         // SAFETY: the caller passes a writable record; all-zero is a valid value.

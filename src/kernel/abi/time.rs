@@ -1,7 +1,7 @@
 //! clock_gettime(2), nanosleep(2), timerfd_create(2), time(2) and their kin.
 
 use super::raw::{self, next, real};
-use super::{ret_int, ret_unit, nanoseconds, ours, quick, refuse, simulated, sys, timespec};
+use super::{nanoseconds, ours, quick, refuse, ret_int, ret_unit, simulated, sys, timespec};
 use crate::kernel::descriptor::Kind;
 use crate::kernel::descriptor::timerfd::{TimerFd, TimerSetting};
 use crate::kernel::sched::{On, Resume, Wait};
@@ -13,9 +13,10 @@ impl Kernel {
     /// runs at a time, and time passes only for what is charged to it.
     fn clock(&self, id: libc::clockid_t) -> Result<u64> {
         match id {
-            libc::CLOCK_REALTIME | libc::CLOCK_REALTIME_COARSE | libc::CLOCK_REALTIME_ALARM | libc::CLOCK_TAI => {
-                Ok(self.realtime())
-            }
+            libc::CLOCK_REALTIME
+            | libc::CLOCK_REALTIME_COARSE
+            | libc::CLOCK_REALTIME_ALARM
+            | libc::CLOCK_TAI => Ok(self.realtime()),
             libc::CLOCK_MONOTONIC
             | libc::CLOCK_MONOTONIC_RAW
             | libc::CLOCK_MONOTONIC_COARSE
@@ -183,7 +184,14 @@ unsafe extern "C" fn clock_nanosleep(
         return -unsafe {
             raw::call6(
                 libc::SYS_clock_nanosleep,
-                [id as usize, flags as usize, request as usize, remain as usize, 0, 0],
+                [
+                    id as usize,
+                    flags as usize,
+                    request as usize,
+                    remain as usize,
+                    0,
+                    0,
+                ],
             )
         } as c_int;
     }
@@ -194,7 +202,10 @@ unsafe extern "C" fn clock_nanosleep(
 }
 
 #[unsafe(no_mangle)]
-unsafe extern "C" fn nanosleep(request: *const libc::timespec, remain: *mut libc::timespec) -> c_int {
+unsafe extern "C" fn nanosleep(
+    request: *const libc::timespec,
+    remain: *mut libc::timespec,
+) -> c_int {
     if !simulated() {
         return real!(SYS_nanosleep, request, remain) as c_int;
     }
@@ -304,7 +315,11 @@ unsafe extern "C" fn timerfd_gettime(fd: c_int, out: *mut libc::itimerspec) -> c
 }
 
 #[unsafe(no_mangle)]
-unsafe extern "C" fn timer_create(id: c_int, event: *mut libc::sigevent, out: *mut libc::timer_t) -> c_int {
+unsafe extern "C" fn timer_create(
+    id: c_int,
+    event: *mut libc::sigevent,
+    out: *mut libc::timer_t,
+) -> c_int {
     if !simulated() {
         return next!(
             c"timer_create",
@@ -318,7 +333,11 @@ unsafe extern "C" fn timer_create(id: c_int, event: *mut libc::sigevent, out: *m
 }
 
 #[unsafe(no_mangle)]
-unsafe extern "C" fn setitimer(which: c_int, new: *const libc::itimerval, old: *mut libc::itimerval) -> c_int {
+unsafe extern "C" fn setitimer(
+    which: c_int,
+    new: *const libc::itimerval,
+    old: *mut libc::itimerval,
+) -> c_int {
     if !simulated() {
         return real!(SYS_setitimer, which, new, old) as c_int;
     }
@@ -333,4 +352,3 @@ unsafe extern "C" fn alarm(seconds: c_uint) -> c_uint {
     refuse("alarm", Errno::ENOSYS, false);
     0
 }
-

@@ -176,7 +176,9 @@ unsafe extern "C" fn born(birth: *const Birth) -> u32 {
     // SAFETY: tokio passes a record of its own, which outlives the call.
     let birth = unsafe { &*birth };
     // SAFETY: the record says what a `&'static Location` says: the file's name is a constant of the program, in UTF-8.
-    let file = unsafe { std::str::from_utf8_unchecked(std::slice::from_raw_parts(birth.file, birth.file_len)) };
+    let file = unsafe {
+        std::str::from_utf8_unchecked(std::slice::from_raw_parts(birth.file, birth.file_len))
+    };
     let place = Place {
         file,
         line: birth.line,

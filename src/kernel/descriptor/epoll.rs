@@ -93,7 +93,9 @@ impl Kernel {
             (Control::Modify | Control::Delete, None) => return Err(Errno::ENOENT),
             (Control::Add, None) => {
                 if mask & EXCLUSIVE != 0
-                    && (nested || mask & !(bits::IN | bits::OUT | bits::ERR | bits::HUP | PRIVATE) != 0 || mask & ONESHOT != 0)
+                    && (nested
+                        || mask & !(bits::IN | bits::OUT | bits::ERR | bits::HUP | PRIVATE) != 0
+                        || mask & ONESHOT != 0)
                 {
                     return Err(Errno::EINVAL);
                 }

@@ -43,14 +43,21 @@ impl Listener {
 
     /// The receive and send capacities of the connections that it accepts, in bytes.
     pub(crate) fn capacities(&self) -> (usize, usize) {
-        (self.options.receive_buffer as usize, self.options.send_capacity())
+        (
+            self.options.receive_buffer as usize,
+            self.options.send_capacity(),
+        )
     }
 }
 
 impl Kernel {
     /// listen(2); again to change the backlog.
     pub(crate) fn tcp_listen(&mut self, id: ObjectId, backlog: i32) -> Result<()> {
-        let backlog = if backlog < 0 { BACKLOG_MAX } else { backlog.min(BACKLOG_MAX) } as usize;
+        let backlog = if backlog < 0 {
+            BACKLOG_MAX
+        } else {
+            backlog.min(BACKLOG_MAX)
+        } as usize;
         if let Some(Kind::Listener(l)) = self.objects.get_mut(id) {
             l.backlog = backlog;
             return Ok(());
@@ -105,7 +112,9 @@ impl Kernel {
         };
         let local = self.flow(flow)?.ends[SERVER].address;
         let host = self.objects.host(id).ok_or(Errno::EBADF)?;
-        self.net.tcp.hold_flow(host, local.port(), options.reuse_addr);
+        self.net
+            .tcp
+            .hold_flow(host, local.port(), options.reuse_addr);
         let (low_water, patience) = (options.low_water(), options.patience());
         let socket = Tcp {
             options,

@@ -21,11 +21,11 @@ pub(crate) mod unix;
 
 use super::sched::{Resume, Wait};
 use super::{Errno, Kernel, Result, Step};
-use std::collections::VecDeque;
 use epoll::Epoll;
 use eventfd::EventFd;
 use listener::Listener;
 use pipe::{PipeReader, PipeWriter};
+use std::collections::VecDeque;
 use tcp::Tcp;
 use timerfd::TimerFd;
 use udp::Udp;
@@ -185,7 +185,10 @@ impl Objects {
 impl Objects {
     /// Two names that differ, for tests of what only compares names.
     pub(crate) fn names() -> [ObjectId; 2] {
-        [0, 1].map(|index| ObjectId { index, generation: 0 })
+        [0, 1].map(|index| ObjectId {
+            index,
+            generation: 0,
+        })
     }
 }
 
@@ -230,7 +233,12 @@ impl Kernel {
     }
 
     /// As [`install`](Kernel::install), with the lowest number not below `from` (`F_DUPFD`).
-    pub(crate) fn install_from(&mut self, object: ObjectId, close_on_exec: bool, from: i32) -> Result<i32> {
+    pub(crate) fn install_from(
+        &mut self,
+        object: ObjectId,
+        close_on_exec: bool,
+        from: i32,
+    ) -> Result<i32> {
         let host = self.host_id();
         let owner = &mut self.hosts[usize::from(host)];
         if owner.descriptors >= owner.descriptor_limit {
@@ -265,7 +273,12 @@ impl Kernel {
     }
 
     /// A new object with a descriptor.
-    pub(crate) fn open(&mut self, kind: Kind, nonblocking: bool, close_on_exec: bool) -> Result<i32> {
+    pub(crate) fn open(
+        &mut self,
+        kind: Kind,
+        nonblocking: bool,
+        close_on_exec: bool,
+    ) -> Result<i32> {
         let object = self.new_object(kind, nonblocking);
         self.install(object, close_on_exec)
     }
@@ -343,7 +356,10 @@ impl Kernel {
     /// is dropped late closes its descriptor. Eventfds therefore go on to take what is written.
     pub(crate) fn close_all(&mut self, host: u16) {
         for at in 0..self.objects.descriptors.len() {
-            let Some(d) = self.objects.descriptors[at].as_mut().filter(|d| d.host == host) else {
+            let Some(d) = self.objects.descriptors[at]
+                .as_mut()
+                .filter(|d| d.host == host)
+            else {
                 continue;
             };
             d.host = NOWHERE;
@@ -424,7 +440,13 @@ impl Kernel {
     }
 
     /// An epoll instance wants to hear of changes.
-    pub(crate) fn watch_epoll(&mut self, id: ObjectId, epoll: ObjectId, item: u32, exclusive: bool) {
+    pub(crate) fn watch_epoll(
+        &mut self,
+        id: ObjectId,
+        epoll: ObjectId,
+        item: u32,
+        exclusive: bool,
+    ) {
         if let Some(s) = self.objects.slot_mut(id) {
             s.watchers.push(Watcher::Epoll {
                 epoll,
@@ -535,14 +557,13 @@ impl Kernel {
     ) -> Step<T> {
         self.sched.point = true;
         let waits = !dont_wait && !self.objects.nonblocking(id);
-        let in_time = self.sched.me().resume != Resume::TimedOut || until.is_none_or(|at| at > self.now);
+        let in_time =
+            self.sched.me().resume != Resume::TimedOut || until.is_none_or(|at| at > self.now);
         match attempt {
-            Err(Errno::EAGAIN) if waits && in_time => {
-                Step::Wait(Wait {
-                    on: super::sched::On::Object(id),
-                    until,
-                })
-            }
+            Err(Errno::EAGAIN) if waits && in_time => Step::Wait(Wait {
+                on: super::sched::On::Object(id),
+                until,
+            }),
             other => Step::Done(other),
         }
     }

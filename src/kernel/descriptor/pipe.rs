@@ -37,7 +37,6 @@ impl PipeReader {
         }
         r
     }
-
 }
 
 impl Kernel {

@@ -207,7 +207,9 @@ impl Kernel {
         }
         match self.tcp(id)?.state {
             State::Idle => {}
-            State::Joined { announced: true, .. } => return Err(Errno::EISCONN),
+            State::Joined {
+                announced: true, ..
+            } => return Err(Errno::EISCONN),
             State::Joined { .. } | State::Failed => {
                 return match self.tcp_connected(id) {
                     Err(Errno::EAGAIN) => Err(Errno::EALREADY),
@@ -288,7 +290,11 @@ impl Kernel {
             return Ok(());
         };
         let end = &mut self.flow(flow)?.ends[side];
-        let pending = if end.closed() { end.error.take() } else { Some(Errno::ECONNRESET) };
+        let pending = if end.closed() {
+            end.error.take()
+        } else {
+            Some(Errno::ECONNRESET)
+        };
         self.flow_close(flow, side, true);
         self.tcp_unjoin(id)?;
         self.tcp(id)?.error = pending;
@@ -318,7 +324,14 @@ impl Kernel {
         Ok(())
     }
 
-    pub(super) fn tcp_release(&mut self, host: u16, id: ObjectId, port: u16, hold: Hold, busy_until: u64) {
+    pub(super) fn tcp_release(
+        &mut self,
+        host: u16,
+        id: ObjectId,
+        port: u16,
+        hold: Hold,
+        busy_until: u64,
+    ) {
         match hold {
             Hold::Nothing => {}
             Hold::Port => self.net.tcp.release(host, port, id),
@@ -373,7 +386,13 @@ impl Kernel {
         let end = &mut self.flow(flow)?.ends[side];
         if end.closed() {
             let t = self.tcp(id)?;
-            t.ended |= matches!(t.state, State::Joined { announced: false, .. });
+            t.ended |= matches!(
+                t.state,
+                State::Joined {
+                    announced: false,
+                    ..
+                }
+            );
             self.notify(id, CHANGED);
             return Err(Errno::ENOTCONN);
         }

@@ -49,7 +49,12 @@ impl Kernel {
         let Ok(t) = self.tcp(id) else {
             return None;
         };
-        let State::Joined { flow, side, announced } = t.state else {
+        let State::Joined {
+            flow,
+            side,
+            announced,
+        } = t.state
+        else {
             return t.error.take();
         };
         let end = &mut self.flow(flow).ok()?.ends[side];

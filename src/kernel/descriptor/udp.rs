@@ -200,7 +200,9 @@ impl Kernel {
                     u.local = None;
                     self.net.udp.release(host, local.port(), id);
                 }
-                Some(local) if !u.fixed => u.local = Some(SocketAddr::new(any(family), local.port())),
+                Some(local) if !u.fixed => {
+                    u.local = Some(SocketAddr::new(any(family), local.port()))
+                }
                 _ => {}
             }
             self.udp_rebound(id);
@@ -212,7 +214,11 @@ impl Kernel {
         let to = SocketAddr::new(destination(to.ip(), Some(local.ip())), to.port());
         let u = self.udp(id)?;
         if u.family == Family::V6 && u.options.v6only && to.is_ipv4() {
-            return Err(if mapped { Errno::ENETUNREACH } else { Errno::EAFNOSUPPORT });
+            return Err(if mapped {
+                Errno::ENETUNREACH
+            } else {
+                Errno::EAFNOSUPPORT
+            });
         }
         let (family, fixed) = (u.family, u.fixed);
         let own = local.ip();
@@ -221,7 +227,11 @@ impl Kernel {
         }
         // The other way round Linux keeps the IPv6 address, though it then sends from an IPv4 one.
         let fixed = fixed || (own.is_ipv6() && !own.is_unspecified() && to.is_ipv4());
-        let source = if fixed { local.ip() } else { self.source(host, to.ip()) };
+        let source = if fixed {
+            local.ip()
+        } else {
+            self.source(host, to.ip())
+        };
         if !to.ip().is_multicast() && !is_broadcast(to.ip()) {
             self.route(host, to.ip())?;
         }
@@ -277,7 +287,11 @@ impl Kernel {
         });
         let fixed = u.fixed;
         let everyone = broadcast || to.ip().is_multicast();
-        let there = if everyone { host } else { self.route(host, to.ip())? };
+        let there = if everyone {
+            host
+        } else {
+            self.route(host, to.ip())?
+        };
         let from = match control.source {
             Some(ip) => ip,
             None if local.ip().is_unspecified() || (local.is_ipv4() != to.is_ipv4() && !fixed) => {
@@ -319,10 +333,9 @@ impl Kernel {
     /// A datagram arrives at a host: the socket that it is for takes it, or its sender learns that there is none.
     pub(crate) fn udp_arrives(&mut self, host: u16, d: Datagram) {
         let oracle = &mut self.oracle;
-        let found = self
-            .net
-            .udp
-            .find(host, d.to, d.from, false, |n| oracle.below(Domain::Network, n));
+        let found = self.net.udp.find(host, d.to, d.from, false, |n| {
+            oracle.below(Domain::Network, n)
+        });
         match found {
             Some(id) => self.udp_deliver(id, d),
             None => {
@@ -366,7 +379,8 @@ impl Kernel {
             return;
         };
         if let Ok(u) = self.udp(id)
-            && u.peer.is_some_and(|p| p == to || (p.port() == 0 && p.ip() == to.ip()))
+            && u.peer
+                .is_some_and(|p| p == to || (p.port() == 0 && p.ip() == to.ip()))
         {
             u.error = Some(Errno::ECONNREFUSED);
             self.notify(id, bits::ERR | bits::IN | bits::OUT);
@@ -374,7 +388,12 @@ impl Kernel {
     }
 
     /// Receives one datagram. `EAGAIN` while none is there.
-    pub(crate) fn udp_receive(&mut self, id: ObjectId, parts: &mut [&mut [u8]], peek: bool) -> Result<Received> {
+    pub(crate) fn udp_receive(
+        &mut self,
+        id: ObjectId,
+        parts: &mut [&mut [u8]],
+        peek: bool,
+    ) -> Result<Received> {
         let nonblocking = self.objects.nonblocking(id);
         let u = self.udp(id)?;
         if let Some(e) = u.error.take() {
@@ -415,7 +434,11 @@ impl Kernel {
         u.no_more_out |= write;
         let connected = u.peer.is_some();
         self.notify(id, bits::IN | bits::OUT | bits::HUP | bits::RDHUP);
-        if connected { Ok(()) } else { Err(Errno::ENOTCONN) }
+        if connected {
+            Ok(())
+        } else {
+            Err(Errno::ENOTCONN)
+        }
     }
 
     /// getsockname(2).

@@ -126,7 +126,12 @@ impl Kernel {
     }
 
     /// socketpair(2).
-    pub(crate) fn socketpair(&mut self, style: Style, nonblocking: bool, close_on_exec: bool) -> Result<(i32, i32)> {
+    pub(crate) fn socketpair(
+        &mut self,
+        style: Style,
+        nonblocking: bool,
+        close_on_exec: bool,
+    ) -> Result<(i32, i32)> {
         let a = self.new_object(Kind::Unix(Box::new(Unix::new(style))), nonblocking);
         let b = self.new_object(Kind::Unix(Box::new(Unix::new(style))), nonblocking);
         let pid = self.host().pid;
@@ -156,7 +161,11 @@ impl Kernel {
     pub(crate) fn unix_bind(&mut self, id: ObjectId, name: &UnixName) -> Result<()> {
         let host = self.objects.host(id).ok_or(Errno::EBADF)?;
         if self.unix(id)?.name != UnixName::Unnamed {
-            return if *name == UnixName::Unnamed { Ok(()) } else { Err(Errno::EINVAL) };
+            return if *name == UnixName::Unnamed {
+                Ok(())
+            } else {
+                Err(Errno::EINVAL)
+            };
         }
         let name = if *name == UnixName::Unnamed {
             // Upwards from a number that was drawn: an oracle may give the same one each time.
@@ -201,7 +210,11 @@ impl Kernel {
             UnixName::Path(_) => true,
             UnixName::Abstract(_) => false,
         };
-        let id = found.ok_or(if path { Errno::ENOENT } else { Errno::ECONNREFUSED })?;
+        let id = found.ok_or(if path {
+            Errno::ENOENT
+        } else {
+            Errno::ECONNREFUSED
+        })?;
         match self.objects.get(id) {
             Some(Kind::Unix(u)) if u.style == style => Ok(id),
             Some(_) if path => Err(Errno::EPROTOTYPE),
@@ -211,7 +224,11 @@ impl Kernel {
 
     /// listen(2).
     pub(crate) fn unix_listen(&mut self, id: ObjectId, backlog: i32) -> Result<()> {
-        let limit = if backlog < 0 { BACKLOG_MAX } else { backlog.min(BACKLOG_MAX) } as usize;
+        let limit = if backlog < 0 {
+            BACKLOG_MAX
+        } else {
+            backlog.min(BACKLOG_MAX)
+        } as usize;
         let u = self.unix(id)?;
         if u.style == Style::Datagram {
             return Err(Errno::EOPNOTSUPP);

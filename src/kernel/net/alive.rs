@@ -101,7 +101,11 @@ impl Kernel {
         };
         let remote = f.remote;
         let me = &mut f.ends[side];
-        let Some(k) = me.patience.keep_alive.filter(|_| remote && me.phase == Phase::Open) else {
+        let Some(k) = me
+            .patience
+            .keep_alive
+            .filter(|_| remote && me.phase == Phase::Open)
+        else {
             return;
         };
         me.pulse.timer = me.pulse.timer.wrapping_add(1);

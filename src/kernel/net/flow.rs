@@ -161,7 +161,10 @@ impl Flow {
     pub(crate) fn way_out(&self, side: usize) -> (usize, usize) {
         let (me, peer) = (&self.ends[side], &self.ends[1 - side]);
         if self.remote {
-            return (me.send_capacity, me.send_capacity.saturating_sub(me.wire.out.len()));
+            return (
+                me.send_capacity,
+                me.send_capacity.saturating_sub(me.wire.out.len()),
+            );
         }
         let capacity = me.send_capacity + peer.receive_capacity;
         (capacity, capacity.saturating_sub(peer.inbox.len()))
@@ -226,7 +229,9 @@ impl Flows {
     /// The connections whose ends are on different hosts that `wanted` says, in the order of their places.
     pub(crate) fn between(&self, wanted: impl Fn(u16, u16) -> bool) -> Vec<FlowId> {
         let slots = self.slots.iter().enumerate();
-        let crossing = slots.filter(|(_, f)| f.live && f.remote && wanted(f.ends[CLIENT].host, f.ends[SERVER].host));
+        let crossing = slots.filter(|(_, f)| {
+            f.live && f.remote && wanted(f.ends[CLIENT].host, f.ends[SERVER].host)
+        });
         crossing
             .map(|(index, f)| FlowId {
                 index: index as u32,
@@ -287,7 +292,10 @@ impl Kernel {
     #[inline]
     fn split(&mut self, n: usize, remote: bool, one_in: u64) -> usize {
         // What is written at once inside one host arrives at once, and existing tests rely on it.
-        if n < 2 || (!remote && n <= WHOLE) || self.oracle.below(Domain::Network, one_in) != one_in - 1 {
+        if n < 2
+            || (!remote && n <= WHOLE)
+            || self.oracle.below(Domain::Network, one_in) != one_in - 1
+        {
             return n;
         }
         n - 1 - self.oracle.below(Domain::Network, n as u64 - 1) as usize
@@ -295,7 +303,13 @@ impl Kernel {
 
     /// Sends what fits of a list of buffers. `EAGAIN` while nothing does. `may_split` allows a seeded short count, which only
     /// calls that may return one ask for.
-    pub(crate) fn flow_send(&mut self, id: FlowId, side: usize, parts: &[&[u8]], may_split: bool) -> Result<usize> {
+    pub(crate) fn flow_send(
+        &mut self,
+        id: FlowId,
+        side: usize,
+        parts: &[&[u8]],
+        may_split: bool,
+    ) -> Result<usize> {
         let me = &mut self.flow(id)?.ends[side];
         if let Some(e) = me.error.take() {
             return Err(e);
@@ -311,7 +325,11 @@ impl Kernel {
             return Ok(0);
         }
         let remote = self.flow(id)?.remote;
-        let short = if may_split { self.split_write(whole, remote) } else { whole };
+        let short = if may_split {
+            self.split_write(whole, remote)
+        } else {
+            whole
+        };
         let flow = self.flow(id)?;
         let (_, room) = flow.way_out(side);
         let n = room.min(short);
@@ -320,14 +338,22 @@ impl Kernel {
         }
         let remote = flow.remote;
         let [client, server] = &mut flow.ends;
-        let (me, peer) = if side == CLIENT { (client, server) } else { (server, client) };
+        let (me, peer) = if side == CLIENT {
+            (client, server)
+        } else {
+            (server, client)
+        };
         if !remote && peer.rejects() {
             // The peer answers with a reset.
             self.flow_reset(id, 1 - side);
             self.flow_reset(id, side);
             return Ok(n);
         }
-        let queue = if remote { &mut me.wire.out } else { &mut peer.inbox };
+        let queue = if remote {
+            &mut me.wire.out
+        } else {
+            &mut peer.inbox
+        };
         let mut left = n;
         for part in parts {
             left -= queue.push(&part[..part.len().min(left)]);
@@ -370,7 +396,11 @@ impl Kernel {
         let room: usize = parts.iter().map(|p| p.len()).sum();
         let there = me.inbox.len().min(room);
         let remote = self.flow(id)?.remote;
-        let n = if peek { there } else { self.split_read(there, remote) };
+        let n = if peek {
+            there
+        } else {
+            self.split_read(there, remote)
+        };
         let flow = self.flow(id)?;
         let (capacity, before) = flow.way_out(1 - side);
         let inbox = &mut flow.ends[side].inbox;
@@ -431,7 +461,11 @@ impl Kernel {
         }
         me.phase = Phase::Dead;
         me.wire.stop();
-        self.flow_notify(id, side, bits::IN | bits::OUT | bits::ERR | bits::HUP | bits::RDHUP);
+        self.flow_notify(
+            id,
+            side,
+            bits::IN | bits::OUT | bits::ERR | bits::HUP | bits::RDHUP,
+        );
         self.flow_collect(id);
     }
 
@@ -440,7 +474,8 @@ impl Kernel {
         let Some(f) = self.net.flows.get_mut(id) else {
             return;
         };
-        if std::mem::replace(&mut f.ends[side].finished, true) || f.ends[side].phase == Phase::Dead {
+        if std::mem::replace(&mut f.ends[side].finished, true) || f.ends[side].phase == Phase::Dead
+        {
             return;
         }
         if f.remote {
@@ -493,7 +528,10 @@ impl Kernel {
             return;
         };
         let unused = f.ends.iter().all(|e| e.owner == Owner::Nobody);
-        let idle = !f.remote || f.ends.iter().all(|e| e.phase == Phase::Dead || e.wire.settled(e));
+        let idle = !f.remote
+            || f.ends
+                .iter()
+                .all(|e| e.phase == Phase::Dead || e.wire.settled(e));
         if unused && idle {
             self.net.flows.remove(id);
         }

@@ -118,7 +118,9 @@ impl Links {
 
     /// The link from one host to another, to change.
     fn get_mut(&mut self, from: u16, to: u16) -> &mut Link {
-        self.special.entry((from, to)).or_insert_with(|| self.default.clone())
+        self.special
+            .entry((from, to))
+            .or_insert_with(|| self.default.clone())
     }
 }
 
@@ -136,7 +138,9 @@ impl Link {
             LinkChange::Queue(bytes) => self.queue = *bytes,
             LinkChange::Loss(share) => self.loss = *share,
             LinkChange::Duplication(share) => self.duplication = *share,
-            LinkChange::Reordering(share, by) => (self.reordering, self.reordered_by) = (*share, *by),
+            LinkChange::Reordering(share, by) => {
+                (self.reordering, self.reordered_by) = (*share, *by)
+            }
             LinkChange::Corruption(share) => self.corruption = *share,
             LinkChange::Segment(bytes) => self.segment = (*bytes).clamp(1, SEGMENT),
             LinkChange::SlowClose(ns) => self.slow_close = *ns,
@@ -154,7 +158,8 @@ impl Kernel {
         // Copied here: what the program's own heap holds is gone after the run.
         let change = &change.owned();
         self.world_changes(|k| {
-            let name = |host: Option<u16>| host.map_or("*", |h| k.hosts[usize::from(h)].name.as_str());
+            let name =
+                |host: Option<u16>| host.map_or("*", |h| k.hosts[usize::from(h)].name.as_str());
             format!("link {} -> {}: {change}", name(from), name(to))
         });
         let everywhere = from.is_none() && to.is_none();
@@ -166,7 +171,10 @@ impl Kernel {
             links.usual = true;
         } else if everywhere {
             links.default.change(change);
-            links.special.values_mut().for_each(|link| link.change(change));
+            links
+                .special
+                .values_mut()
+                .for_each(|link| link.change(change));
         } else {
             let all = 0..self.hosts.len() as u16;
             let chosen = |one: Option<u16>| one.map_or(all.clone(), |one| one..one + 1);
@@ -216,7 +224,10 @@ impl Kernel {
             let per_byte = |bytes: u64| u128::from(bytes) * 1_000_000_000 / u128::from(rate.max(1));
             leaves = link.busy_until.max(self.now);
             let waiting = u128::from(leaves - self.now) * u128::from(rate) / 1_000_000_000;
-            if link.queue.is_some_and(|most| waiting + u128::from(size) > u128::from(most.max(size))) {
+            if link
+                .queue
+                .is_some_and(|most| waiting + u128::from(size) > u128::from(most.max(size)))
+            {
                 return Fate::Lost;
             }
             leaves = leaves.saturating_add(u64::try_from(per_byte(size)).unwrap_or(u64::MAX));
@@ -248,7 +259,12 @@ impl Kernel {
                 Some(at)
             }
             Fate::Held => {
-                self.net.links.held.entry((from, to)).or_default().push(event);
+                self.net
+                    .links
+                    .held
+                    .entry((from, to))
+                    .or_default()
+                    .push(event);
                 None
             }
             Fate::Lost => None,
@@ -281,9 +297,16 @@ impl Kernel {
     fn send_one(&mut self, from: u16, to: u16, size: u64, later: u64, event: NetEvent) {
         match self.travel(from, to, size, 0) {
             Fate::Arrives(at) => self.net_at(at.saturating_add(later), event),
-            Fate::Held => self.net.links.held.entry((from, to)).or_default().push(event),
+            Fate::Held => self
+                .net
+                .links
+                .held
+                .entry((from, to))
+                .or_default()
+                .push(event),
             Fate::Lost => {
-                if let NetEvent::Datagram { datagram, .. } | NetEvent::Copy { datagram, .. } = event {
+                if let NetEvent::Datagram { datagram, .. } | NetEvent::Copy { datagram, .. } = event
+                {
                     self.net.spare(datagram.data);
                 }
             }
@@ -303,7 +326,9 @@ impl Kernel {
                     NetEvent::Packet { flow, to, .. } => Some((flow, 1 - to)),
                     _ => None,
                 };
-                let last = stream.and_then(|(flow, side)| Some(self.net.flows.get(flow)?.ends[side].wire.last_arrival));
+                let last = stream.and_then(|(flow, side)| {
+                    Some(self.net.flows.get(flow)?.ends[side].wire.last_arrival)
+                });
                 // In their order: what was held together does not fall apart.
                 earliest = earliest.max(last.unwrap_or(0));
                 let Fate::Arrives(at) = self.travel(*from, *to, 0, earliest) else {
@@ -325,7 +350,10 @@ impl Kernel {
     /// Resets every connection between the hosts: both ends get one, as from a middlebox that lost its memory.
     fn reset_crossing(&mut self, from: Option<u16>, to: Option<u16>) {
         let matches = |a: u16, b: u16| from.is_none_or(|f| f == a) && to.is_none_or(|t| t == b);
-        let crossing = self.net.flows.between(|a, b| matches(a, b) || matches(b, a));
+        let crossing = self
+            .net
+            .flows
+            .between(|a, b| matches(a, b) || matches(b, a));
         for flow in crossing {
             for side in [CLIENT, SERVER] {
                 self.flow_reset(flow, side);

@@ -88,7 +88,11 @@ impl Kernel {
             Style::Stream => {
                 if to.is_some() {
                     let connected = u.state == State::Connected;
-                    return Err(if connected { Errno::EISCONN } else { Errno::EOPNOTSUPP });
+                    return Err(if connected {
+                        Errno::EISCONN
+                    } else {
+                        Errno::EOPNOTSUPP
+                    });
                 }
                 self.unix_send_stream(id, parts, rights)
             }
@@ -96,7 +100,12 @@ impl Kernel {
         }
     }
 
-    fn unix_send_stream(&mut self, id: ObjectId, parts: &[&[u8]], rights: &[ObjectId]) -> Result<usize> {
+    fn unix_send_stream(
+        &mut self,
+        id: ObjectId,
+        parts: &[&[u8]],
+        rights: &[ObjectId],
+    ) -> Result<usize> {
         let u = self.unix(id)?;
         let Some(peer) = u.peer else {
             return Err(Errno::ENOTCONN);
@@ -109,7 +118,11 @@ impl Kernel {
             return Ok(0);
         }
         let may_split = self.objects.nonblocking(id);
-        let wanted = if may_split { self.split_write(whole, false) } else { whole };
+        let wanted = if may_split {
+            self.split_write(whole, false)
+        } else {
+            whole
+        };
         let mut sent = 0;
         let mut part = 0;
         let mut offset = 0;
@@ -143,13 +156,21 @@ impl Kernel {
                         charge: charge(n),
                         sender: id,
                         from: UnixName::Unnamed,
-                        rights: if sent == 0 { rights.to_vec() } else { Vec::new() },
+                        rights: if sent == 0 {
+                            rights.to_vec()
+                        } else {
+                            Vec::new()
+                        },
                     });
                 }
                 _ => {
                     self.unix(id)?.outstanding -= charge(n);
                     self.notify(id, bits::OUT);
-                    return if sent > 0 { Ok(sent) } else { Err(Errno::EPIPE) };
+                    return if sent > 0 {
+                        Ok(sent)
+                    } else {
+                        Err(Errno::EPIPE)
+                    };
                 }
             }
             sent += n;
@@ -263,7 +284,12 @@ impl Kernel {
     }
 
     /// Receives a message or some of a stream's bytes. `EAGAIN` while nothing is there.
-    pub(crate) fn unix_receive(&mut self, id: ObjectId, parts: &mut [&mut [u8]], peek: bool) -> Result<Received> {
+    pub(crate) fn unix_receive(
+        &mut self,
+        id: ObjectId,
+        parts: &mut [&mut [u8]],
+        peek: bool,
+    ) -> Result<Received> {
         let u = self.unix(id)?;
         let connected = u.state == State::Connected;
         match u.style {
@@ -293,7 +319,12 @@ impl Kernel {
         }
     }
 
-    fn unix_receive_stream(&mut self, id: ObjectId, parts: &mut [&mut [u8]], peek: bool) -> Result<Received> {
+    fn unix_receive_stream(
+        &mut self,
+        id: ObjectId,
+        parts: &mut [&mut [u8]],
+        peek: bool,
+    ) -> Result<Received> {
         let room: usize = parts.iter().map(|p| p.len()).sum();
         let inbox = &self.unix(id)?.inbox;
         // Descriptors come with the first byte of what they were sent with, and end the count before the next ones.
@@ -308,7 +339,11 @@ impl Kernel {
             }
         }
         let there = there.min(room);
-        let n = if peek { there } else { self.split_read(there, false) };
+        let n = if peek {
+            there
+        } else {
+            self.split_read(there, false)
+        };
         let inbox = &mut self.unix(id)?.inbox;
         let mut copied = 0;
         for part in parts.iter_mut() {
@@ -352,7 +387,12 @@ impl Kernel {
         Ok(received)
     }
 
-    fn unix_receive_message(&mut self, id: ObjectId, parts: &mut [&mut [u8]], peek: bool) -> Result<Received> {
+    fn unix_receive_message(
+        &mut self,
+        id: ObjectId,
+        parts: &mut [&mut [u8]],
+        peek: bool,
+    ) -> Result<Received> {
         let inbox = &mut self.unix(id)?.inbox;
         let Some(first) = inbox.pieces.front_mut() else {
             return Err(Errno::EAGAIN);

@@ -16,12 +16,12 @@ pub(crate) mod ports;
 pub(crate) mod socket;
 pub(crate) mod wire;
 
-use super::{Errno, Kernel, Result};
-use flow::{FlowId, Flows};
-use link::Links;
 use super::descriptor::ObjectId;
 use super::descriptor::udp::Datagram;
+use super::{Errno, Kernel, Result};
 use address::UnixName;
+use flow::{FlowId, Flows};
+use link::Links;
 use ports::Ports;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -46,7 +46,10 @@ pub(crate) enum NetEvent {
     /// A datagram arrives at a host.
     Datagram { host: u16, datagram: Box<Datagram> },
     /// A copy of a multicast or broadcast datagram arrives at a socket.
-    Copy { to: ObjectId, datagram: Box<Datagram> },
+    Copy {
+        to: ObjectId,
+        datagram: Box<Datagram>,
+    },
     /// The sender of a datagram learns that nobody was there.
     Unreachable {
         host: u16,
@@ -98,10 +101,12 @@ impl Net {
     /// Whether anything can come of the event.
     pub(crate) fn is_live(&self, event: &NetEvent) -> bool {
         match event {
-            NetEvent::Packet { flow, .. } | NetEvent::FlowTimer { flow, .. } | NetEvent::KeepAlive { flow, .. } => {
-                self.flows.get(*flow).is_some()
+            NetEvent::Packet { flow, .. }
+            | NetEvent::FlowTimer { flow, .. }
+            | NetEvent::KeepAlive { flow, .. } => self.flows.get(*flow).is_some(),
+            NetEvent::Datagram { .. } | NetEvent::Copy { .. } | NetEvent::Unreachable { .. } => {
+                true
             }
-            NetEvent::Datagram { .. } | NetEvent::Copy { .. } | NetEvent::Unreachable { .. } => true,
         }
     }
 

@@ -54,7 +54,9 @@ impl Kernel {
         let found = if own.name.eq_ignore_ascii_case(name) {
             Some(own)
         } else {
-            self.hosts.iter().find(|h| h.name.eq_ignore_ascii_case(name))
+            self.hosts
+                .iter()
+                .find(|h| h.name.eq_ignore_ascii_case(name))
         };
         // RFC 6724 prefers IPv4 to unique local IPv6 addresses.
         found.map_or_else(Vec::new, |h| vec![IpAddr::V4(h.v4), IpAddr::V6(h.v6)])

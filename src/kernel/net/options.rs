@@ -67,10 +67,22 @@ const NUMBERS: [(c_int, c_int, i32, i32, i32); 22] = [
     (libc::IPPROTO_TCP, libc::TCP_KEEPCNT, 9, 1, 127),
     (libc::IPPROTO_TCP, libc::TCP_USER_TIMEOUT, 0, 0, i32::MAX),
     (libc::IPPROTO_TCP, libc::TCP_MAXSEG, 536, 88, 32_767),
-    (libc::IPPROTO_TCP, libc::TCP_DEFER_ACCEPT, 0, i32::MIN, i32::MAX),
+    (
+        libc::IPPROTO_TCP,
+        libc::TCP_DEFER_ACCEPT,
+        0,
+        i32::MIN,
+        i32::MAX,
+    ),
     (libc::IPPROTO_TCP, libc::TCP_LINGER2, 60, i32::MIN, i32::MAX),
     (libc::IPPROTO_TCP, libc::TCP_SYNCNT, 6, 1, 127),
-    (libc::IPPROTO_TCP, libc::TCP_NOTSENT_LOWAT, -1, i32::MIN, i32::MAX),
+    (
+        libc::IPPROTO_TCP,
+        libc::TCP_NOTSENT_LOWAT,
+        -1,
+        i32::MIN,
+        i32::MAX,
+    ),
 ];
 
 /// The numbers that -1 sets back to their default.
@@ -137,7 +149,11 @@ impl Options {
 
     /// How many bytes the socket keeps that its peer has not taken, in bytes.
     pub(crate) fn send_capacity(&self) -> usize {
-        (if self.send_fixed { self.send_buffer } else { TCP_SEND_GROWN }) as usize
+        (if self.send_fixed {
+            self.send_buffer
+        } else {
+            TCP_SEND_GROWN
+        }) as usize
     }
 
     /// How long a TCP connection bears silence.
@@ -160,7 +176,8 @@ impl Options {
 
     /// How many bytes make a TCP socket readable.
     pub(crate) fn low_water(&self) -> usize {
-        self.number(libc::SOL_SOCKET, libc::SO_RCVLOWAT).unwrap_or(1) as usize
+        self.number(libc::SOL_SOCKET, libc::SO_RCVLOWAT)
+            .unwrap_or(1) as usize
     }
 
     /// Whether an on/off option is set.
@@ -188,7 +205,13 @@ impl Options {
     }
 
     /// getsockopt(2) for what is stored here. `ENOPROTOOPT` for anything unknown.
-    pub(crate) fn get(&self, family: Family, style: Style, level: c_int, name: c_int) -> Result<Value> {
+    pub(crate) fn get(
+        &self,
+        family: Family,
+        style: Style,
+        level: c_int,
+        name: c_int,
+    ) -> Result<Value> {
         applies(family, style, level, true)?;
         if let Some(n) = self.number(level, name) {
             return Ok(Value::Int(n));
@@ -232,7 +255,10 @@ impl Options {
         if level == libc::SOL_SOCKET
             && matches!(
                 name,
-                libc::SO_BINDTODEVICE | libc::SO_ATTACH_FILTER | libc::SO_DETACH_FILTER | libc::SO_PEERCRED
+                libc::SO_BINDTODEVICE
+                    | libc::SO_ATTACH_FILTER
+                    | libc::SO_DETACH_FILTER
+                    | libc::SO_PEERCRED
             )
         {
             let eth0 = matches!(value, [] | b"\0" | b"lo" | b"eth0" | b"lo\0" | b"eth0\0");
@@ -274,11 +300,20 @@ impl Options {
         self.set_number(family, style, level, name, n)
     }
 
-    fn set_number(&mut self, family: Family, style: Style, level: c_int, name: c_int, n: i32) -> Result<()> {
+    fn set_number(
+        &mut self,
+        family: Family,
+        style: Style,
+        level: c_int,
+        name: c_int,
+        n: i32,
+    ) -> Result<()> {
         if style == Style::Stream {
             // Multicast is for datagrams.
             match (level, name) {
-                (libc::IPPROTO_IP, libc::IP_MULTICAST_TTL | libc::IP_MULTICAST_IF) => return Err(Errno::EINVAL),
+                (libc::IPPROTO_IP, libc::IP_MULTICAST_TTL | libc::IP_MULTICAST_IF) => {
+                    return Err(Errno::EINVAL);
+                }
                 (libc::IPPROTO_IPV6, libc::IPV6_MULTICAST_HOPS | libc::IPV6_MULTICAST_IF) => {
                     return Err(Errno::ENOPROTOOPT);
                 }
@@ -294,7 +329,11 @@ impl Options {
                 self.numbers[at] = default;
             } else if (level, name) == (libc::IPPROTO_IP, libc::IP_TOS) {
                 // TCP keeps the ECN bits to itself.
-                self.numbers[at] = if style == Style::Stream { n & 0xfc } else { n & 0xff };
+                self.numbers[at] = if style == Style::Stream {
+                    n & 0xfc
+                } else {
+                    n & 0xff
+                };
             } else if (level, name) == (libc::SOL_SOCKET, libc::SO_RCVLOWAT) {
                 let n = if n < 0 { i32::MAX } else { n.max(1) };
                 let tcp = family != Family::Unix && style == Style::Stream;
@@ -322,7 +361,8 @@ impl Options {
                 self.send_fixed = true;
             }
             (libc::IPPROTO_IPV6, libc::IPV6_V6ONLY) => self.v6only = n != 0,
-            (libc::SOL_SOCKET, libc::SO_INCOMING_CPU) | (libc::IPPROTO_IP, libc::IP_MULTICAST_IF) => {}
+            (libc::SOL_SOCKET, libc::SO_INCOMING_CPU)
+            | (libc::IPPROTO_IP, libc::IP_MULTICAST_IF) => {}
             _ => return Err(Errno::ENOPROTOOPT),
         }
         Ok(())
@@ -367,7 +407,10 @@ fn int(value: &[u8]) -> Result<i32> {
 
 /// A `timeval`; zero means no limit.
 fn timeout(value: &[u8]) -> Result<Option<u64>> {
-    let (Some(s), Some(us)) = (value.first_chunk(), value.get(8..).and_then(|v| v.first_chunk())) else {
+    let (Some(s), Some(us)) = (
+        value.first_chunk(),
+        value.get(8..).and_then(|v| v.first_chunk()),
+    ) else {
         return Err(Errno::EINVAL);
     };
     let (s, us) = (i64::from_ne_bytes(*s), i64::from_ne_bytes(*us));
@@ -378,6 +421,8 @@ fn timeout(value: &[u8]) -> Result<Option<u64>> {
         // Linux: a negative timeout is over at once.
         return Ok(Some(0));
     }
-    let ns = (s as u64).saturating_mul(1_000_000_000).saturating_add(us as u64 * 1000);
+    let ns = (s as u64)
+        .saturating_mul(1_000_000_000)
+        .saturating_add(us as u64 * 1000);
     Ok((ns > 0).then_some(ns))
 }

@@ -82,14 +82,22 @@ impl Ports {
     }
 
     /// Takes `port` for a socket. `EADDRINUSE` if somebody else has it and will not share.
-    pub(crate) fn bind(&mut self, host: u16, port: u16, new: Bound, stream: bool, now: u64) -> Result<()> {
+    pub(crate) fn bind(
+        &mut self,
+        host: u16,
+        port: u16,
+        new: Bound,
+        stream: bool,
+        now: u64,
+    ) -> Result<()> {
         let place = self.map.entry((host, port)).or_default();
         let clash = place.bound.iter().any(|old| {
             let shared_port = new.reuse_port && old.reuse_port;
             let shared_address = new.reuse_addr && old.reuse_addr && !(stream && old.listening);
             overlap(&new, old) && !shared_port && !shared_address
         });
-        let lingering = (place.flows > 0 || place.busy_until > now) && !(new.reuse_addr && place.flows_reuse);
+        let lingering =
+            (place.flows > 0 || place.busy_until > now) && !(new.reuse_addr && place.flows_reuse);
         if clash || lingering {
             return Err(Errno::EADDRINUSE);
         }
@@ -115,7 +123,11 @@ impl Ports {
         }
         for _ in 0..count {
             let port = self.next[index];
-            self.next[index] = if port + 1 == EPHEMERAL.end { EPHEMERAL.start } else { port + 1 };
+            self.next[index] = if port + 1 == EPHEMERAL.end {
+                EPHEMERAL.start
+            } else {
+                port + 1
+            };
             let place = self.map.entry((host, port)).or_default();
             if place.bound.is_empty() && place.flows == 0 && place.busy_until <= now {
                 place.bound.push(new);
@@ -126,7 +138,12 @@ impl Ports {
     }
 
     /// The hold of a socket, to change.
-    pub(crate) fn bound_mut(&mut self, host: u16, port: u16, object: ObjectId) -> Option<&mut Bound> {
+    pub(crate) fn bound_mut(
+        &mut self,
+        host: u16,
+        port: u16,
+        object: ObjectId,
+    ) -> Option<&mut Bound> {
         let place = self.map.get_mut(&(host, port))?;
         place.bound.iter_mut().find(|b| b.object == object)
     }
@@ -180,9 +197,13 @@ impl Ports {
 
     /// Every socket that a datagram for many reaches.
     pub(crate) fn all(&self, host: u16, to: SocketAddr) -> Vec<ObjectId> {
-        let bound = self.map.get(&(host, to.port())).map_or(&[][..], |p| &p.bound);
+        let bound = self
+            .map
+            .get(&(host, to.port()))
+            .map_or(&[][..], |p| &p.bound);
         let wants = |b: &&Bound| {
-            b.ip == to.ip() || (b.ip.is_unspecified() && (b.ip.is_ipv4() == to.is_ipv4() || !b.v6only))
+            b.ip == to.ip()
+                || (b.ip.is_unspecified() && (b.ip.is_ipv4() == to.is_ipv4() || !b.v6only))
         };
         bound.iter().filter(wants).map(|b| b.object).collect()
     }
@@ -255,7 +276,10 @@ mod tests {
         let [a, b] = Objects::names();
         let mut ports = Ports::default();
         assert_eq!(ports.bind(0, 80, bound("::", a), true, 0), Ok(()));
-        assert_eq!(ports.bind(0, 80, bound("127.0.0.1", b), true, 0), Err(Errno::EADDRINUSE));
+        assert_eq!(
+            ports.bind(0, 80, bound("127.0.0.1", b), true, 0),
+            Err(Errno::EADDRINUSE)
+        );
         // Another host has ports of its own.
         assert_eq!(ports.bind(1, 80, bound("127.0.0.1", b), true, 0), Ok(()));
         ports.release(0, 80, a);
@@ -267,7 +291,10 @@ mod tests {
         assert_eq!(ports.bind(0, 80, bound("127.0.0.1", b), true, 0), Ok(()));
         let [client, server] = [address("127.0.0.1:5"), address("127.0.0.1:80")];
         assert_eq!(ports.find(0, server, client, false, |_| 0), Some(b));
-        assert_eq!(ports.find(0, address("[::1]:80"), client, false, |_| 0), Some(a));
+        assert_eq!(
+            ports.find(0, address("[::1]:80"), client, false, |_| 0),
+            Some(a)
+        );
         assert_eq!(ports.find(0, server, client, true, |_| 0), None);
     }
 
@@ -276,9 +303,15 @@ mod tests {
         let [a, _] = Objects::names();
         let mut ports = Ports::default();
         ports.hold_flow(0, 80, false);
-        assert_eq!(ports.bind(0, 80, bound("0.0.0.0", a), true, 0), Err(Errno::EADDRINUSE));
+        assert_eq!(
+            ports.bind(0, 80, bound("0.0.0.0", a), true, 0),
+            Err(Errno::EADDRINUSE)
+        );
         ports.drop_flow(0, 80, 60);
-        assert_eq!(ports.bind(0, 80, bound("0.0.0.0", a), true, 59), Err(Errno::EADDRINUSE));
+        assert_eq!(
+            ports.bind(0, 80, bound("0.0.0.0", a), true, 59),
+            Err(Errno::EADDRINUSE)
+        );
         assert_eq!(ports.bind(0, 80, bound("0.0.0.0", a), true, 60), Ok(()));
     }
 
@@ -289,9 +322,14 @@ mod tests {
         let count = EPHEMERAL.end - EPHEMERAL.start;
         let mut seen = std::collections::BTreeSet::new();
         for _ in 0..count {
-            let port = ports.bind_any(0, bound("0.0.0.0", a), 0, |n| n - 1).expect("a port");
+            let port = ports
+                .bind_any(0, bound("0.0.0.0", a), 0, |n| n - 1)
+                .expect("a port");
             assert!(EPHEMERAL.contains(&port) && seen.insert(port));
         }
-        assert_eq!(ports.bind_any(0, bound("0.0.0.0", a), 0, |_| 0), Err(Errno::EADDRINUSE));
+        assert_eq!(
+            ports.bind_any(0, bound("0.0.0.0", a), 0, |_| 0),
+            Err(Errno::EADDRINUSE)
+        );
     }
 }

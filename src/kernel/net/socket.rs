@@ -84,7 +84,9 @@ impl Kernel {
     pub(crate) fn socket_bind(&mut self, id: ObjectId, to: &Address) -> Result<()> {
         match (self.objects.get(id), to) {
             (Some(Kind::Tcp(_)), Address::Inet(a)) => self.tcp_bind(id, self.fitting(id, *a)?),
-            (Some(Kind::Udp(u)), Address::Inet(a)) if u.family == Family::V6 && a.is_ipv4() => Err(Errno::EINVAL),
+            (Some(Kind::Udp(u)), Address::Inet(a)) if u.family == Family::V6 && a.is_ipv4() => {
+                Err(Errno::EINVAL)
+            }
             (Some(Kind::Udp(_)), Address::Inet(a)) => self.udp_bind(id, self.fitting(id, *a)?),
             (Some(Kind::Unix(_)), Address::Unix(name)) => self.unix_bind(id, name),
             (Some(Kind::Tcp(_) | Kind::Udp(_)), _) => Err(Errno::EAFNOSUPPORT),
@@ -117,7 +119,9 @@ impl Kernel {
     /// `EAGAIN` for one that could not be started because a queue is full, see [`socket_obstacle`](Kernel::socket_obstacle).
     pub(crate) fn socket_connect(&mut self, id: ObjectId, to: &Address) -> Result<()> {
         match (self.objects.get(id), to) {
-            (Some(Kind::Tcp(_) | Kind::Listener(_)), Address::Unspecified) => self.tcp_disconnect(id),
+            (Some(Kind::Tcp(_) | Kind::Listener(_)), Address::Unspecified) => {
+                self.tcp_disconnect(id)
+            }
             (Some(Kind::Tcp(_) | Kind::Listener(_)), to) => self.tcp_connect(id, to),
             (Some(Kind::Udp(_)), Address::Unspecified) => self.udp_connect(id, None),
             (Some(Kind::Udp(_)), to) => {
@@ -191,27 +195,39 @@ impl Kernel {
 
     /// Receives from a socket without asking where from. `EAGAIN` while nothing is there.
     #[inline]
-    pub(crate) fn socket_recv(&mut self, id: ObjectId, out: &mut [u8], peek: bool) -> Result<usize> {
+    pub(crate) fn socket_recv(
+        &mut self,
+        id: ObjectId,
+        out: &mut [u8],
+        peek: bool,
+    ) -> Result<usize> {
         match self.objects.get(id) {
             Some(Kind::Tcp(t)) => match t.end() {
                 Some((flow, side)) => self.flow_receive(flow, side, &mut [out], peek),
                 None => self.tcp_receive_idle(id),
             },
             Some(Kind::Listener(_)) => Err(Errno::ENOTCONN),
-            Some(Kind::Udp(_) | Kind::Unix(_)) => self.socket_receive(id, &mut [out], peek).map(|r| {
-                // Nobody asked for descriptors: those that came are closed.
-                for object in r.rights {
-                    self.release(object);
-                }
-                r.len
-            }),
+            Some(Kind::Udp(_) | Kind::Unix(_)) => {
+                self.socket_receive(id, &mut [out], peek).map(|r| {
+                    // Nobody asked for descriptors: those that came are closed.
+                    for object in r.rights {
+                        self.release(object);
+                    }
+                    r.len
+                })
+            }
             Some(_) => Err(Errno::ENOTSOCK),
             None => Err(Errno::EBADF),
         }
     }
 
     /// Receives into a list of buffers, with all that is known about what was received. `EAGAIN` while nothing is there.
-    pub(crate) fn socket_receive(&mut self, id: ObjectId, parts: &mut [&mut [u8]], peek: bool) -> Result<Received> {
+    pub(crate) fn socket_receive(
+        &mut self,
+        id: ObjectId,
+        parts: &mut [&mut [u8]],
+        peek: bool,
+    ) -> Result<Received> {
         match self.objects.get(id) {
             Some(Kind::Udp(_)) => self.udp_receive(id, parts, peek),
             Some(Kind::Unix(_)) => self.unix_receive(id, parts, peek),
@@ -246,18 +262,24 @@ impl Kernel {
             self.udp_bound(id)?;
         }
         match (self.objects.get(id), to) {
-            (Some(Kind::Udp(_)), None | Some(Address::Unspecified)) => self.udp_send(id, parts, None, control),
+            (Some(Kind::Udp(_)), None | Some(Address::Unspecified)) => {
+                self.udp_send(id, parts, None, control)
+            }
             (Some(Kind::Udp(_)), Some(Address::Inet(a))) => {
                 let to = self.fitting(id, *a)?;
                 self.udp_send(id, parts, Some(to), control)
             }
             (Some(Kind::Unix(_)), None) => self.unix_send(id, parts, None, rights),
-            (Some(Kind::Unix(_)), Some(Address::Unix(name))) => self.unix_send(id, parts, Some(name), rights),
+            (Some(Kind::Unix(_)), Some(Address::Unix(name))) => {
+                self.unix_send(id, parts, Some(name), rights)
+            }
             (Some(Kind::Udp(u)), Some(_)) if u.family == Family::V6 => Err(Errno::EINVAL),
             (Some(Kind::Udp(_)), Some(_)) => Err(Errno::EAFNOSUPPORT),
             (Some(Kind::Unix(u)), Some(_)) if u.style == Style::Datagram => Err(Errno::EINVAL),
             // Connections look at no address, only at whether there is one.
-            (Some(Kind::Unix(_)), Some(_)) => self.unix_send(id, parts, Some(&UnixName::Unnamed), rights),
+            (Some(Kind::Unix(_)), Some(_)) => {
+                self.unix_send(id, parts, Some(&UnixName::Unnamed), rights)
+            }
             (Some(Kind::Tcp(t)), _) => match t.end() {
                 Some((flow, side)) => {
                     let may_split = self.objects.nonblocking(id);
@@ -288,7 +310,9 @@ impl Kernel {
                 None => self.tcp_send_idle(id),
             },
             Some(Kind::Listener(_)) => Err(self.socket_take_error(id).unwrap_or(Errno::EPIPE)),
-            Some(Kind::Udp(_) | Kind::Unix(_)) => self.socket_transmit(id, &[data], None, &Control::default(), &[]),
+            Some(Kind::Udp(_) | Kind::Unix(_)) => {
+                self.socket_transmit(id, &[data], None, &Control::default(), &[])
+            }
             Some(_) => Err(Errno::ENOTSOCK),
             None => Err(Errno::EBADF),
         }
@@ -298,7 +322,11 @@ impl Kernel {
     pub(crate) fn socket_waiting(&self, id: ObjectId) -> Result<usize> {
         match self.objects.get(id) {
             Some(Kind::Tcp(t)) => Ok(match t.end() {
-                Some((flow, side)) => self.net.flows.get(flow).map_or(0, |f| f.ends[side].inbox.len()),
+                Some((flow, side)) => self
+                    .net
+                    .flows
+                    .get(flow)
+                    .map_or(0, |f| f.ends[side].inbox.len()),
                 None => 0,
             }),
             Some(Kind::Listener(_)) => Err(Errno::EINVAL),
@@ -335,7 +363,12 @@ impl Kernel {
     }
 
     /// getsockopt(2).
-    pub(crate) fn socket_option(&mut self, id: ObjectId, level: c_int, name: c_int) -> Result<Value> {
+    pub(crate) fn socket_option(
+        &mut self,
+        id: ObjectId,
+        level: c_int,
+        name: c_int,
+    ) -> Result<Value> {
         let (family, style, protocol) = self.socket_kind(id)?;
         if level == libc::SOL_SOCKET {
             let n = match name {
@@ -387,7 +420,13 @@ impl Kernel {
     }
 
     /// setsockopt(2).
-    pub(crate) fn socket_set_option(&mut self, id: ObjectId, level: c_int, name: c_int, value: &[u8]) -> Result<()> {
+    pub(crate) fn socket_set_option(
+        &mut self,
+        id: ObjectId,
+        level: c_int,
+        name: c_int,
+        value: &[u8],
+    ) -> Result<()> {
         let (family, style, _) = self.socket_kind(id)?;
         let bound = match self.objects.get(id) {
             Some(Kind::Tcp(t)) => t.held().is_some(),
@@ -395,7 +434,8 @@ impl Kernel {
             Some(Kind::Listener(_)) => true,
             _ => false,
         };
-        if bound && family == Family::V6 && (level, name) == (libc::IPPROTO_IPV6, libc::IPV6_V6ONLY) {
+        if bound && family == Family::V6 && (level, name) == (libc::IPPROTO_IPV6, libc::IPV6_V6ONLY)
+        {
             return Err(Errno::EINVAL);
         }
         match self.objects.get_mut(id) {
@@ -436,8 +476,10 @@ fn fits(family: Family, style: Style, a: SocketAddr) -> Result<SocketAddr> {
 /// The multicast group that an option joins or leaves.
 fn membership(level: c_int, name: c_int, value: &[u8]) -> Result<Option<(IpAddr, bool)>> {
     let join = match (level, name) {
-        (libc::IPPROTO_IP, libc::IP_ADD_MEMBERSHIP) | (libc::IPPROTO_IPV6, libc::IPV6_ADD_MEMBERSHIP) => true,
-        (libc::IPPROTO_IP, libc::IP_DROP_MEMBERSHIP) | (libc::IPPROTO_IPV6, libc::IPV6_DROP_MEMBERSHIP) => false,
+        (libc::IPPROTO_IP, libc::IP_ADD_MEMBERSHIP)
+        | (libc::IPPROTO_IPV6, libc::IPV6_ADD_MEMBERSHIP) => true,
+        (libc::IPPROTO_IP, libc::IP_DROP_MEMBERSHIP)
+        | (libc::IPPROTO_IPV6, libc::IPV6_DROP_MEMBERSHIP) => false,
         _ => return Ok(None),
     };
     let group = if level == libc::IPPROTO_IP {

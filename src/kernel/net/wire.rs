@@ -8,8 +8,8 @@
 use super::NetEvent;
 use super::flow::{CLIENT, End, FlowId, Owner, Phase};
 use super::link::TCP_HEADER;
-use crate::kernel::descriptor::buffer::Buffer;
 use crate::kernel::descriptor::bits;
+use crate::kernel::descriptor::buffer::Buffer;
 use crate::kernel::{Domain, Errno, Kernel};
 
 const MS: u64 = 1_000_000;
@@ -25,11 +25,20 @@ const CUT: u64 = 4;
 pub(crate) enum Packet {
     Syn,
     /// With the first window: the offset up to which may be sent.
-    SynAck { limit: u64 },
+    SynAck {
+        limit: u64,
+    },
     /// Everything before offset `ack` arrived; up to `limit` may be sent.
-    Ack { ack: u64, limit: u64 },
+    Ack {
+        ack: u64,
+        limit: u64,
+    },
     /// Bytes from offset `seq` on; `fin` says that they are the last.
-    Data { seq: u64, len: u32, fin: bool },
+    Data {
+        seq: u64,
+        len: u32,
+        fin: bool,
+    },
     Reset,
 }
 
@@ -156,10 +165,16 @@ impl Kernel {
         let earliest = f.ends[side].wire.last_arrival;
         let (size, later) = match packet {
             Packet::Data { len, fin, .. } => {
-                let slow = if fin { self.net.links.get(from, to).slow_close } else { 0 };
+                let slow = if fin {
+                    self.net.links.get(from, to).slow_close
+                } else {
+                    0
+                };
                 (TCP_HEADER + u64::from(len), slow)
             }
-            Packet::Syn | Packet::SynAck { .. } | Packet::Ack { .. } | Packet::Reset => (TCP_HEADER, 0),
+            Packet::Syn | Packet::SynAck { .. } | Packet::Ack { .. } | Packet::Reset => {
+                (TCP_HEADER, 0)
+            }
         };
         let event = NetEvent::Packet {
             flow: id,
@@ -279,7 +294,8 @@ impl Kernel {
         let me = &f.ends[side];
         let room = me.receive_capacity.saturating_sub(me.inbox.len()) as u64;
         let gained = (me.wire.expected + room).saturating_sub(me.wire.advertised);
-        if me.phase == Phase::Open && !me.peer_finished && gained >= me.receive_capacity as u64 / 2 {
+        if me.phase == Phase::Open && !me.peer_finished && gained >= me.receive_capacity as u64 / 2
+        {
             self.wire_ack(id, side);
         }
     }
@@ -292,10 +308,12 @@ impl Kernel {
         };
         let me = &mut f.ends[side];
         me.pulse.beat(now);
-        if me.phase == Phase::SynReceived && matches!(packet, Packet::Ack { .. } | Packet::Data { .. })
-            && !self.wire_established(id) {
-                return;
-            }
+        if me.phase == Phase::SynReceived
+            && matches!(packet, Packet::Ack { .. } | Packet::Data { .. })
+            && !self.wire_established(id)
+        {
+            return;
+        }
         match packet {
             Packet::Syn => self.syn_arrives(id),
             Packet::SynAck { limit } => self.syn_ack_arrives(id, limit),
@@ -371,7 +389,11 @@ impl Kernel {
             return;
         };
         let [client, server] = &mut f.ends;
-        let (me, peer) = if side == CLIENT { (client, server) } else { (server, client) };
+        let (me, peer) = if side == CLIENT {
+            (client, server)
+        } else {
+            (server, client)
+        };
         let fresh = seq + len > me.wire.expected;
         if me.phase != Phase::Open || (me.rejects() && fresh) {
             self.wire_reset(id, side);
@@ -383,7 +405,8 @@ impl Kernel {
             let end = (seq + len).min(me.wire.advertised);
             let n = end.saturating_sub(me.wire.expected);
             let from = me.wire.expected.saturating_sub(peer.wire.unacknowledged);
-            me.inbox.append_from(&peer.wire.out, from as usize, n as usize);
+            me.inbox
+                .append_from(&peer.wire.out, from as usize, n as usize);
             me.wire.expected += n;
             complete = fin && me.wire.expected == seq + len && !me.peer_finished;
             if n > 0 {
@@ -416,7 +439,10 @@ impl Kernel {
         me.wire.retransmit_at = 0;
         me.wire.retries += 1;
         me.wire.sample = None;
-        let late = me.patience.user_timeout.is_some_and(|limit| now - me.wire.waits_since >= limit);
+        let late = me
+            .patience
+            .user_timeout
+            .is_some_and(|limit| now - me.wire.waits_since >= limit);
         let over = match me.phase {
             Phase::Open => late || me.wire.retries > DATA_RETRIES,
             _ => me.wire.retries > me.patience.syn_retries,

@@ -20,7 +20,10 @@ pub(super) fn host_dies(host: u16, death: Death) {
         m.statics.forget(host);
         for index in 0..m.slots.len() {
             let thread = m.slot(index).thread;
-            if thread == CARRIER || thread == me || m.kernel.sched.threads[thread as usize].host != host {
+            if thread == CARRIER
+                || thread == me
+                || m.kernel.sched.threads[thread as usize].host != host
+            {
                 continue;
             }
             m.reclaim(index);

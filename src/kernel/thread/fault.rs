@@ -86,7 +86,14 @@ fn readable(at: *const u8) -> bool {
     // SAFETY: the call copies two bytes of this process into the local array, or fails.
     unsafe {
         let me = raw::call6(libc::SYS_getpid, [0; 6]) as usize;
-        let args = [me, &raw const local as usize, 1, &raw const remote as usize, 1, 0];
+        let args = [
+            me,
+            &raw const local as usize,
+            1,
+            &raw const remote as usize,
+            1,
+            0,
+        ];
         raw::call6(libc::SYS_process_vm_readv, args) == 2
     }
 }
@@ -96,7 +103,14 @@ fn real_ns() -> u64 {
         tv_sec: 0,
         tv_nsec: 0,
     };
-    let args = [libc::CLOCK_MONOTONIC as usize, &raw mut ts as usize, 0, 0, 0, 0];
+    let args = [
+        libc::CLOCK_MONOTONIC as usize,
+        &raw mut ts as usize,
+        0,
+        0,
+        0,
+        0,
+    ];
     // SAFETY: the record is a writable local.
     unsafe { raw::call6(libc::SYS_clock_gettime, args) };
     ts.tv_sec as u64 * 1_000_000_000 + ts.tv_nsec as u64
@@ -112,6 +126,8 @@ pub fn is_stack_overflow(address: usize) -> bool {
     if current == CARRIER {
         return false;
     }
-    let (start, size) = m.slot(m.kernel.sched.threads[current as usize].slot).guard();
+    let (start, size) = m
+        .slot(m.kernel.sched.threads[current as usize].slot)
+        .guard();
     (start..start + size).contains(&address)
 }

@@ -31,7 +31,9 @@ pub struct Snapshot {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unsupported {
     /// Restoring statics would corrupt an allocator that keeps its books in them.
-    #[error("the program's global allocator does not use libc's malloc, and its state would be torn")]
+    #[error(
+        "the program's global allocator does not use libc's malloc, and its state would be torn"
+    )]
     Allocator,
     /// No writable segment was found.
     #[error("the executable's writable data could not be located")]
@@ -48,7 +50,8 @@ pub(super) fn writable() -> Vec<(usize, usize)> {
         // SAFETY: dl_iterate_phdr passes a valid record, and `out` is the vector given to it below.
         let (info, out) = unsafe { (&*info, &mut *out.cast::<Vec<(usize, usize)>>()) };
         // SAFETY: the array has dlpi_phnum entries for the life of the program.
-        let headers = unsafe { std::slice::from_raw_parts(info.dlpi_phdr, usize::from(info.dlpi_phnum)) };
+        let headers =
+            unsafe { std::slice::from_raw_parts(info.dlpi_phdr, usize::from(info.dlpi_phnum)) };
         let base = info.dlpi_addr as usize;
         let read_only: Vec<(usize, usize)> = headers
             .iter()
@@ -124,7 +127,8 @@ pub fn snapshot() -> Result<Snapshot, Unsupported> {
     let mut ranges = Vec::with_capacity(spans.len());
     for (at, end) in spans {
         // SAFETY: the span lies in a mapped, readable segment of the executable.
-        let bytes: Box<[u8]> = unsafe { std::slice::from_raw_parts(at as *const u8, end - at) }.into();
+        let bytes: Box<[u8]> =
+            unsafe { std::slice::from_raw_parts(at as *const u8, end - at) }.into();
         ranges.push(Range { at, bytes });
     }
     Ok(Snapshot {
@@ -147,7 +151,11 @@ impl Snapshot {
             // SAFETY: the span is writable and as long as the copy. No simulated thread is alive, and the carrier holds no
             // reference into statics but to squall's own, which are not in the span.
             unsafe {
-                std::ptr::copy_nonoverlapping(range.bytes.as_ptr(), range.at as *mut u8, range.bytes.len());
+                std::ptr::copy_nonoverlapping(
+                    range.bytes.as_ptr(),
+                    range.at as *mut u8,
+                    range.bytes.len(),
+                );
             }
         }
     }

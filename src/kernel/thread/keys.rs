@@ -44,7 +44,11 @@ pub(crate) fn key_deleted(key: libc::pthread_key_t) {
 }
 
 fn get(key: usize) -> *mut c_void {
-    next!(c"pthread_getspecific", fn(libc::pthread_key_t) -> *mut c_void, key as libc::pthread_key_t)
+    next!(
+        c"pthread_getspecific",
+        fn(libc::pthread_key_t) -> *mut c_void,
+        key as libc::pthread_key_t
+    )
 }
 
 fn clear(key: usize) {
@@ -64,7 +68,10 @@ pub(super) struct Mark {
 /// Remembers which keys exist.
 pub(super) fn mark() -> Mark {
     Mark {
-        known: TABLE.iter().map(|k| k.load(Ordering::Acquire) != UNUSED).collect(),
+        known: TABLE
+            .iter()
+            .map(|k| k.load(Ordering::Acquire) != UNUSED)
+            .collect(),
     }
 }
 
@@ -73,7 +80,11 @@ impl Mark {
     pub(super) fn delete_newer(&self) {
         for (key, place) in in_use() {
             if !self.known[key] && place.swap(UNUSED, Ordering::AcqRel) != UNUSED {
-                next!(c"pthread_key_delete", fn(libc::pthread_key_t) -> libc::c_int, key as libc::pthread_key_t);
+                next!(
+                    c"pthread_key_delete",
+                    fn(libc::pthread_key_t) -> libc::c_int,
+                    key as libc::pthread_key_t
+                );
             }
         }
     }

@@ -2,7 +2,9 @@
 //! `abi/pthread.rs` ends threads from here.
 
 use super::context::{self, Context};
-use super::{Baton, INSIDE, Inside, ME, MY_SLOT, fault, keys, machine, me, my_slot, slot::Slot, trap};
+use super::{
+    Baton, INSIDE, Inside, ME, MY_SLOT, fault, keys, machine, me, my_slot, slot::Slot, trap,
+};
 use crate::kernel::End;
 use crate::kernel::sched::CARRIER;
 use std::ffi::c_void;

@@ -213,7 +213,8 @@ impl Machine {
         self.kernel.switches += 1;
         self.kernel.sched.current = thread;
         if thread != CARRIER {
-            self.statics.turn(self.kernel.sched.threads[thread as usize].host);
+            self.statics
+                .turn(self.kernel.sched.threads[thread as usize].host);
         }
     }
 
@@ -239,7 +240,9 @@ impl Machine {
 
     /// How many slots have a stack of the usual size.
     fn usual_slots(&mut self) -> usize {
-        (0..self.slots.len()).filter(|i| self.slot(*i).stack.1 == slot::STACK).count()
+        (0..self.slots.len())
+            .filter(|i| self.slot(*i).stack.1 == slot::STACK)
+            .count()
     }
 
     /// A slot with at least `stack` bytes of stack, free or new.
@@ -252,7 +255,11 @@ impl Machine {
             return index;
         }
         let usual = self.usual_slots();
-        let number = if stack <= slot::STACK { usual } else { self.slots.len() - usual };
+        let number = if stack <= slot::STACK {
+            usual
+        } else {
+            self.slots.len() - usual
+        };
         let slot = Slot::new(number, stack, self.os_threads);
         self.slots.push(slot);
         let index = self.slots.len() - 1;

@@ -103,10 +103,14 @@ pub fn change_host(host: u16, change: HostChange) {
                 "signals cannot be sent to hosts: this executable was stripped of its symbol table, by which the statics \
                  are found that each host needs for itself; build it with `strip = \"none\"` or `strip = \"debuginfo\"`"
             );
-            spawn_on(host, "signal", Box::new(move || {
-                // The number is one that the caller chose, so it is delivered or says itself why not.
-                let _ = abi::deliver(signal);
-            }));
+            spawn_on(
+                host,
+                "signal",
+                Box::new(move || {
+                    // The number is one that the caller chose, so it is delivered or says itself why not.
+                    let _ = abi::deliver(signal);
+                }),
+            );
         }
     }
     let me = super::me();
@@ -134,7 +138,12 @@ pub fn my_host() -> u16 {
 
 /// A value of a host's storage.
 pub fn storage_get(host: u16, name: &str) -> Option<Vec<u8>> {
-    with_kernel(|k| k.hosts[usize::from(host)].storage.get(name).map(<[u8]>::to_vec))
+    with_kernel(|k| {
+        k.hosts[usize::from(host)]
+            .storage
+            .get(name)
+            .map(<[u8]>::to_vec)
+    })
 }
 
 /// Writes a value to a host's storage, or removes one.

@@ -112,7 +112,11 @@ type PthreadCreate = unsafe extern "C" fn(
     *mut c_void,
 ) -> libc::c_int;
 
-fn create(slot: *mut Slot, stack: (usize, usize), start: extern "C" fn(*mut c_void) -> *mut c_void) {
+fn create(
+    slot: *mut Slot,
+    stack: (usize, usize),
+    start: extern "C" fn(*mut c_void) -> *mut c_void,
+) {
     #[unsafe(link_section = "squall_keep")]
     static CREATE: raw::Next = raw::Next::new(c"pthread_create");
     // SAFETY: the address is that of libc's pthread_create, whose signature the type repeats.
@@ -162,7 +166,14 @@ extern "C" fn birth(slot: *mut c_void) -> *mut c_void {
 unsafe extern "C" fn park(slot: *mut c_void) -> ! {
     let never = AtomicU32::new(0);
     let futex = |word: &AtomicU32, op: libc::c_int, value: usize| {
-        let args = [word.as_ptr() as usize, (op | libc::FUTEX_PRIVATE_FLAG) as usize, value, 0, 0, 0];
+        let args = [
+            word.as_ptr() as usize,
+            (op | libc::FUTEX_PRIVATE_FLAG) as usize,
+            value,
+            0,
+            0,
+            0,
+        ];
         // SAFETY: the word is live for the whole call; a null timeout means no limit. The carrier may be running by now.
         unsafe { raw::call6_unfiltered(libc::SYS_futex, args) }
     };
@@ -199,11 +210,21 @@ fn block_signals(os: bool) {
                 ss_flags: 0,
                 ss_size: HANDLERS,
             };
-            raw::call6_unfiltered(libc::SYS_sigaltstack, [&raw const stack as usize, 0, 0, 0, 0, 0]);
+            raw::call6_unfiltered(
+                libc::SYS_sigaltstack,
+                [&raw const stack as usize, 0, 0, 0, 0, 0],
+            );
         }
         raw::call6_unfiltered(
             libc::SYS_rt_sigprocmask,
-            [libc::SIG_SETMASK as usize, &raw const set as usize, 0, 8, 0, 0],
+            [
+                libc::SIG_SETMASK as usize,
+                &raw const set as usize,
+                0,
+                8,
+                0,
+                0,
+            ],
         );
     }
 }
@@ -257,7 +278,8 @@ impl Slot {
             let me = (&raw mut *self).cast();
             // SAFETY: the stack below `top` belongs to nobody: the kernel thread has left it, and the slot's last
             // simulated thread is over or abandoned. The control block is the slot's own. `run_context` never returns.
-            self.context = unsafe { Context::new(self.top, self.handle, super::life::run_context, me) };
+            self.context =
+                unsafe { Context::new(self.top, self.handle, super::life::run_context, me) };
         }
     }
 
@@ -271,7 +293,11 @@ impl Slot {
         if !self.os {
             // SAFETY: `tls` is the block of this slot's thread, as long as the image; the caller vouches for its users.
             unsafe {
-                std::ptr::copy_nonoverlapping(self.image.as_ptr(), self.tls as *mut u8, self.image.len());
+                std::ptr::copy_nonoverlapping(
+                    self.image.as_ptr(),
+                    self.tls as *mut u8,
+                    self.image.len(),
+                );
             }
         }
     }

@@ -91,7 +91,11 @@ impl Statics {
     #[cold]
     fn exchange(&mut self, host: u16) {
         let length: usize = self.places.iter().map(|p| p.pristine.len()).sum();
-        let most = usize::from(if self.owner == NOBODY { host } else { host.max(self.owner) });
+        let most = usize::from(if self.owner == NOBODY {
+            host
+        } else {
+            host.max(self.owner)
+        });
         if self.aside.len() <= most {
             self.aside.resize_with(most + 1, || None);
         }
@@ -100,7 +104,9 @@ impl Statics {
             for place in &self.places {
                 // SAFETY: the place lies in the executable's writable data, and no thread runs but this one, which is in the
                 // kernel and uses none of these statics.
-                bytes.extend_from_slice(unsafe { std::slice::from_raw_parts(place.at as *const u8, place.pristine.len()) });
+                bytes.extend_from_slice(unsafe {
+                    std::slice::from_raw_parts(place.at as *const u8, place.pristine.len())
+                });
             }
             self.aside[usize::from(self.owner)] = Some(bytes.into());
         }
@@ -108,7 +114,9 @@ impl Statics {
         let mut from = 0;
         for place in &self.places {
             let n = place.pristine.len();
-            let bytes = back.as_ref().map_or(&place.pristine[..], |b| &b[from..from + n]);
+            let bytes = back
+                .as_ref()
+                .map_or(&place.pristine[..], |b| &b[from..from + n]);
             from += n;
             // SAFETY: as above; whoever holds references into these statics is a thread of a host whose bytes are put
             // back before it goes on.
@@ -214,20 +222,31 @@ fn search() -> Option<Vec<Place>> {
         let start = names.offset + number(elf, at, 4)?;
         let name = elf.get(start as usize..)?;
         let name = &name[..name.iter().take(512).position(|b| *b == 0).unwrap_or(0)];
-        if PATHS.iter().any(|path| name.windows(path.len()).any(|w| w == *path)) {
-            found.push((number(elf, at + 8, 8)?, size, number(elf, at + 6, 2)? as u16));
+        if PATHS
+            .iter()
+            .any(|path| name.windows(path.len()).any(|w| w == *path))
+        {
+            found.push((
+                number(elf, at + 8, 8)?,
+                size,
+                number(elf, at + 6, 2)? as u16,
+            ));
         }
     }
     let mut places = Vec::new();
     for (address, size, section) in found {
         let at = (base + address) as usize;
-        let inside = data.iter().any(|(from, to)| (*from..*to).contains(&at) && at + size as usize <= *to);
+        let inside = data
+            .iter()
+            .any(|(from, to)| (*from..*to).contains(&at) && at + size as usize <= *to);
         let Some(section) = sections.get(usize::from(section)).filter(|_| inside) else {
             continue;
         };
         let relocated = sections.iter().filter(|s| s.kind == RELA).any(|s| {
             let entries = (s.offset..s.offset + s.size).step_by(24);
-            entries.map(|at| number(elf, at, 8)).any(|place| place.is_none_or(|p| (address..address + size).contains(&p)))
+            entries
+                .map(|at| number(elf, at, 8))
+                .any(|place| place.is_none_or(|p| (address..address + size).contains(&p)))
         });
         if relocated {
             // What it is at the start is the loader's work, so the file does not say it. None is known.

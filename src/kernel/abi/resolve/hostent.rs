@@ -17,7 +17,13 @@ const HOST_NOT_FOUND: c_int = 1;
 ///
 /// # Safety
 /// `room` must be writable for `len` bytes and aligned for pointers, and `out` writable, unless `len` is 0.
-unsafe fn lay_out(name: &str, found: &[IpAddr], out: *mut hostent, room: *mut u8, len: usize) -> usize {
+unsafe fn lay_out(
+    name: &str,
+    found: &[IpAddr],
+    out: *mut hostent,
+    room: *mut u8,
+    len: usize,
+) -> usize {
     let v4 = found.first().is_none_or(IpAddr::is_ipv4);
     let size = if v4 { 4 } else { 16 };
     // The list of addresses with its end, and an empty list of aliases.
@@ -74,7 +80,9 @@ unsafe fn reverse(a: *const c_void, len: socklen_t, family: c_int) -> Option<(St
     let ip = unsafe {
         match (family, len) {
             (libc::AF_INET, 4) => IpAddr::V4(Ipv4Addr::from(a.cast::<[u8; 4]>().read_unaligned())),
-            (libc::AF_INET6, 16) => IpAddr::V6(Ipv6Addr::from(a.cast::<[u8; 16]>().read_unaligned())),
+            (libc::AF_INET6, 16) => {
+                IpAddr::V6(Ipv6Addr::from(a.cast::<[u8; 16]>().read_unaligned()))
+            }
             _ => return None,
         }
     };
@@ -168,7 +176,15 @@ unsafe extern "C" fn gethostbyname2_r(
     if !simulated() {
         return next!(
             c"gethostbyname2_r",
-            fn(*const c_char, c_int, *mut hostent, *mut c_char, usize, *mut *mut hostent, *mut c_int) -> c_int,
+            fn(
+                *const c_char,
+                c_int,
+                *mut hostent,
+                *mut c_char,
+                usize,
+                *mut *mut hostent,
+                *mut c_int,
+            ) -> c_int,
             name,
             family,
             out,
@@ -199,7 +215,14 @@ unsafe extern "C" fn gethostbyname_r(
     if !simulated() {
         return next!(
             c"gethostbyname_r",
-            fn(*const c_char, *mut hostent, *mut c_char, usize, *mut *mut hostent, *mut c_int) -> c_int,
+            fn(
+                *const c_char,
+                *mut hostent,
+                *mut c_char,
+                usize,
+                *mut *mut hostent,
+                *mut c_int,
+            ) -> c_int,
             name,
             out,
             room,
@@ -213,7 +236,11 @@ unsafe extern "C" fn gethostbyname_r(
 }
 
 #[unsafe(no_mangle)]
-unsafe extern "C" fn gethostbyaddr(a: *const c_void, len: socklen_t, family: c_int) -> *mut hostent {
+unsafe extern "C" fn gethostbyaddr(
+    a: *const c_void,
+    len: socklen_t,
+    family: c_int,
+) -> *mut hostent {
     if !simulated() {
         return next!(
             c"gethostbyaddr",
@@ -252,7 +279,7 @@ unsafe extern "C" fn gethostbyaddr_r(
                 *mut c_char,
                 usize,
                 *mut *mut hostent,
-                *mut c_int
+                *mut c_int,
             ) -> c_int,
             a,
             len,

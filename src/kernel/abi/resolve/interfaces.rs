@@ -1,8 +1,8 @@
 //! getifaddrs(3), if_nametoindex(3) and their kin: every host has the interfaces `lo` and `eth0`.
 
 use super::super::raw::{self, next};
-use super::super::{quick, simulated};
 use super::super::socket::address;
+use super::super::{quick, simulated};
 use super::{c_string, text};
 use crate::kernel::net::address::Address;
 use crate::kernel::{Cost, Errno, thread};
@@ -70,7 +70,11 @@ unsafe extern "C" fn getifaddrs(out: *mut *mut ifaddrs) -> c_int {
             let put = |n: usize, ip: IpAddr| {
                 let encoded = address::encode(&Address::Inet(SocketAddr::new(ip, 0)));
                 let place = places.add(n * 32);
-                std::ptr::copy_nonoverlapping(encoded.bytes().as_ptr(), place, encoded.bytes().len());
+                std::ptr::copy_nonoverlapping(
+                    encoded.bytes().as_ptr(),
+                    place,
+                    encoded.bytes().len(),
+                );
                 place.cast()
             };
             let name = NAMES[e.interface];
@@ -149,7 +153,8 @@ unsafe extern "C" fn if_nameindex() -> *mut libc::if_nameindex {
         return next!(c"if_nameindex", fn() -> *mut libc::if_nameindex);
     }
     // One more record, all zero, ends the list; libc frees each name and then the list.
-    let block = raw::c_alloc((NAMES.len() + 1) * size_of::<libc::if_nameindex>()).cast::<libc::if_nameindex>();
+    let block = raw::c_alloc((NAMES.len() + 1) * size_of::<libc::if_nameindex>())
+        .cast::<libc::if_nameindex>();
     if block.is_null() {
         super::super::fail(Errno::ENOMEM);
         return block;

@@ -42,7 +42,9 @@ pub(crate) unsafe fn decode(a: *const sockaddr, len: socklen_t) -> Result<Addres
             let mut whole: sockaddr_in6 = unsafe { std::mem::zeroed() };
             let n = len.min(size_of::<sockaddr_in6>());
             // SAFETY: both are good for `n` bytes and do not overlap.
-            unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), (&raw mut whole).cast::<u8>(), n) };
+            unsafe {
+                std::ptr::copy_nonoverlapping(bytes.as_ptr(), (&raw mut whole).cast::<u8>(), n)
+            };
             Ok(Address::Inet(SocketAddr::V6(from_in6(&whole))))
         }
         libc::AF_UNIX => {

@@ -40,7 +40,8 @@ unsafe fn decode_control(m: &msghdr) -> Result<(Control, Vec<c_int>)> {
         return Ok((control, rights));
     }
     // SAFETY: the caller's promise.
-    let mut bytes = unsafe { std::slice::from_raw_parts(m.msg_control.cast::<u8>(), m.msg_controllen) };
+    let mut bytes =
+        unsafe { std::slice::from_raw_parts(m.msg_control.cast::<u8>(), m.msg_controllen) };
     while bytes.len() >= HEADER {
         let len = usize::from_ne_bytes(*bytes.first_chunk().ok_or(Errno::EINVAL)?);
         if len < HEADER || len > bytes.len() {
@@ -50,7 +51,9 @@ unsafe fn decode_control(m: &msghdr) -> Result<(Control, Vec<c_int>)> {
         let kind = word(&bytes[12..]).ok_or(Errno::EINVAL)?;
         let data = &bytes[HEADER..len];
         match (level, kind) {
-            (libc::SOL_SOCKET, libc::SCM_RIGHTS) => rights.extend(data.chunks_exact(4).filter_map(word)),
+            (libc::SOL_SOCKET, libc::SCM_RIGHTS) => {
+                rights.extend(data.chunks_exact(4).filter_map(word))
+            }
             (libc::SOL_SOCKET, libc::SCM_CREDENTIALS) => {}
             (libc::IPPROTO_IP, libc::IP_TOS) | (libc::IPPROTO_IPV6, libc::IPV6_TCLASS) => {
                 control.class = match data {
@@ -59,14 +62,18 @@ unsafe fn decode_control(m: &msghdr) -> Result<(Control, Vec<c_int>)> {
                 };
             }
             (libc::IPPROTO_IP, libc::IP_PKTINFO) => {
-                let from: &[u8; 4] = data.get(4..).and_then(|d| d.first_chunk()).ok_or(Errno::EINVAL)?;
+                let from: &[u8; 4] = data
+                    .get(4..)
+                    .and_then(|d| d.first_chunk())
+                    .ok_or(Errno::EINVAL)?;
                 let from = Ipv4Addr::from(*from);
                 control.source = (!from.is_unspecified()).then_some(IpAddr::V4(from));
             }
             (libc::IPPROTO_IPV6, libc::IPV6_PKTINFO) => {
                 let from: &[u8; 16] = data.first_chunk().ok_or(Errno::EINVAL)?;
                 let from = Ipv6Addr::from(*from);
-                control.source = (!from.is_unspecified()).then_some(IpAddr::V6(from).to_canonical());
+                control.source =
+                    (!from.is_unspecified()).then_some(IpAddr::V6(from).to_canonical());
             }
             (libc::IPPROTO_IP, libc::IP_TTL) | (libc::IPPROTO_IPV6, libc::IPV6_HOPLIMIT) => {}
             _ => return Err(Errno::EINVAL),
@@ -195,7 +202,11 @@ fn give_packet_info(k: &mut Kernel, id: ObjectId, room: &mut Room, r: &Received)
                 );
             }
             if on(k, libc::IPPROTO_IPV6, libc::IPV6_RECVHOPLIMIT) {
-                room.put(libc::IPPROTO_IPV6, libc::IPV6_HOPLIMIT, &64i32.to_ne_bytes());
+                room.put(
+                    libc::IPPROTO_IPV6,
+                    libc::IPV6_HOPLIMIT,
+                    &64i32.to_ne_bytes(),
+                );
             }
         }
     }
@@ -214,7 +225,12 @@ fn give_packet_info(k: &mut Kernel, id: ObjectId, room: &mut Room, r: &Received)
 ///
 /// # Safety
 /// As recvmsg(2) asks for `m`.
-unsafe fn receive_one(name: &'static str, fd: c_int, m: *mut msghdr, flags: c_int) -> Result<usize> {
+unsafe fn receive_one(
+    name: &'static str,
+    fd: c_int,
+    m: *mut msghdr,
+    flags: c_int,
+) -> Result<usize> {
     // SAFETY: the caller's promise, here and below.
     let m = unsafe { &mut *m };
     let mut parts = unsafe { slices_mut(m.msg_iov, m.msg_iovlen as c_int) }?;
@@ -225,7 +241,11 @@ unsafe fn receive_one(name: &'static str, fd: c_int, m: *mut msghdr, flags: c_in
         }
         let mut room = Room {
             at: m.msg_control.cast(),
-            left: if m.msg_control.is_null() { 0 } else { m.msg_controllen },
+            left: if m.msg_control.is_null() {
+                0
+            } else {
+                m.msg_controllen
+            },
             used: 0,
             cut: false,
         };

@@ -1,7 +1,7 @@
 //! getsockopt(2) and setsockopt(2).
 
 use super::super::raw::real;
-use super::super::{ret_unit, ours, quick};
+use super::super::{ours, quick, ret_unit};
 use crate::kernel::net::options::Value;
 use crate::kernel::{Cost, Errno};
 use libc::socklen_t;
@@ -13,7 +13,10 @@ fn bytes(v: Value) -> Vec<u8> {
         Value::Int(n) => n.to_ne_bytes().to_vec(),
         Value::Time(ns) => {
             let ns = ns.unwrap_or(0);
-            let (s, us) = ((ns / 1_000_000_000) as i64, (ns % 1_000_000_000 / 1000) as i64);
+            let (s, us) = (
+                (ns / 1_000_000_000) as i64,
+                (ns % 1_000_000_000 / 1000) as i64,
+            );
             [s.to_ne_bytes(), us.to_ne_bytes()].concat()
         }
         Value::Linger(seconds) => {

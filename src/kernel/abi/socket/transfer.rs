@@ -24,11 +24,18 @@ pub(super) struct Outgoing<'a> {
 
 /// Whether a transfer goes on until all is done: a stream does, a datagram is one piece.
 fn is_stream(k: &Kernel, id: ObjectId) -> bool {
-    k.socket_kind(id).is_ok_and(|(_, style, _)| style == Style::Stream)
+    k.socket_kind(id)
+        .is_ok_and(|(_, style, _)| style == Style::Stream)
 }
 
 /// Blocks as the kernel says, also on what stood in the way.
-fn or_wait(k: &mut Kernel, id: ObjectId, dont_wait: bool, call: &Call, attempt: Result<usize>) -> Step<usize> {
+fn or_wait(
+    k: &mut Kernel,
+    id: ObjectId,
+    dont_wait: bool,
+    call: &Call,
+    attempt: Result<usize>,
+) -> Step<usize> {
     match k.or_block(id, dont_wait, call.until(), attempt) {
         Step::Wait(mut wait) => {
             if let Some(other) = k.socket_obstacle(id) {
@@ -66,7 +73,12 @@ fn take_rights(k: &mut Kernel, fds: &[c_int]) -> Result<Vec<ObjectId>> {
 }
 
 /// Sends a message, or a stream's bytes.
-pub(super) fn send_message(name: &'static str, fd: c_int, out: &Outgoing<'_>, flags: c_int) -> Result<usize> {
+pub(super) fn send_message(
+    name: &'static str,
+    fd: c_int,
+    out: &Outgoing<'_>,
+    flags: c_int,
+) -> Result<usize> {
     let mut call = Call::default();
     let mut sent = 0;
     let whole: usize = out.parts.iter().map(|p| p.len()).sum();
@@ -157,7 +169,11 @@ pub(super) fn receive_message(
         }
         if flags & libc::MSG_OOB != 0 {
             let stream = is_stream(k, id);
-            return Step::Done(Err(if stream { Errno::EINVAL } else { Errno::EOPNOTSUPP }));
+            return Step::Done(Err(if stream {
+                Errno::EINVAL
+            } else {
+                Errno::EOPNOTSUPP
+            }));
         }
         let mut received = None;
         let attempt = k
@@ -182,8 +198,11 @@ pub(super) fn receive_message(
 }
 
 fn receive_bytes(name: &'static str, fd: c_int, out: &mut [u8], flags: c_int) -> Result<usize> {
-    const PLAIN: c_int =
-        libc::MSG_PEEK | libc::MSG_WAITALL | libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL | libc::MSG_CMSG_CLOEXEC;
+    const PLAIN: c_int = libc::MSG_PEEK
+        | libc::MSG_WAITALL
+        | libc::MSG_DONTWAIT
+        | libc::MSG_NOSIGNAL
+        | libc::MSG_CMSG_CLOEXEC;
     if flags & !PLAIN != 0 {
         return receive_message(name, fd, &mut [out], flags, |k, _, r| {
             for object in r.rights {
@@ -202,7 +221,8 @@ fn receive_bytes(name: &'static str, fd: c_int, out: &mut [u8], flags: c_int) ->
         let dont_wait = flags & libc::MSG_DONTWAIT != 0;
         let waits = !dont_wait && !k.objects.nonblocking(id);
         // A Unix socket looks for more even if it would not wait for it, and meets a pending error.
-        let all = flags & libc::MSG_WAITALL != 0 && !peek && is_stream(k, id) && (waits || k.is_unix(id));
+        let all =
+            flags & libc::MSG_WAITALL != 0 && !peek && is_stream(k, id) && (waits || k.is_unix(id));
         let attempt = loop {
             match k.socket_recv(id, &mut out[got..], peek) {
                 Ok(n) if all && n > 0 && got + n < out.len() => got += n,
@@ -227,7 +247,9 @@ fn receive_bytes(name: &'static str, fd: c_int, out: &mut [u8], flags: c_int) ->
 /// read(2) and readv(2) of a socket: unlike recv(2), reading nothing is no question to it.
 pub(crate) fn read_parts(name: &'static str, fd: c_int, parts: &mut [&mut [u8]]) -> Result<usize> {
     match parts {
-        _ if parts.iter().all(|p| p.is_empty()) => quick(name, Cost::CALL, |k| k.object(fd).map(|_| 0)),
+        _ if parts.iter().all(|p| p.is_empty()) => {
+            quick(name, Cost::CALL, |k| k.object(fd).map(|_| 0))
+        }
         [one] => receive_bytes(name, fd, one, 0),
         _ => receive_message(name, fd, parts, 0, |k, _, r| {
             for object in r.rights {
@@ -297,7 +319,12 @@ unsafe extern "C" fn recv(fd: c_int, out: *mut c_void, len: usize, flags: c_int)
         return real!(SYS_recvfrom, fd, out, len, flags, 0, 0);
     }
     // SAFETY: the caller passes `len` writable bytes.
-    ret_size(receive_bytes("recv", fd, unsafe { output(out, len) }, flags))
+    ret_size(receive_bytes(
+        "recv",
+        fd,
+        unsafe { output(out, len) },
+        flags,
+    ))
 }
 
 #[unsafe(no_mangle)]
@@ -317,13 +344,19 @@ unsafe extern "C" fn recvfrom(
     if from.is_null() {
         return ret_size(receive_bytes("recvfrom", fd, out, flags));
     }
-    ret_size(receive_message("recvfrom", fd, &mut [out], flags, |k, _, r| {
-        for object in r.rights {
-            k.release(object);
-        }
-        // SAFETY: the caller passes a writable length and as many writable bytes.
-        unsafe { give_from(r.from.as_ref(), from, from_len) };
-    }))
+    ret_size(receive_message(
+        "recvfrom",
+        fd,
+        &mut [out],
+        flags,
+        |k, _, r| {
+            for object in r.rights {
+                k.release(object);
+            }
+            // SAFETY: the caller passes a writable length and as many writable bytes.
+            unsafe { give_from(r.from.as_ref(), from, from_len) };
+        },
+    ))
 }
 
 /// Hands out the sender's address; a stream has none, nor has a sender without a name.
@@ -344,7 +377,13 @@ pub(super) unsafe fn give_from(from: Option<&Address>, out: *mut sockaddr, len: 
 }
 
 #[unsafe(no_mangle)]
-unsafe extern "C" fn __recv_chk(fd: c_int, out: *mut c_void, len: usize, _room: usize, flags: c_int) -> isize {
+unsafe extern "C" fn __recv_chk(
+    fd: c_int,
+    out: *mut c_void,
+    len: usize,
+    _room: usize,
+    flags: c_int,
+) -> isize {
     // SAFETY: the fortified form of the same call.
     unsafe { recv(fd, out, len, flags) }
 }
