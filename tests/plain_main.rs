@@ -104,7 +104,15 @@ fn main() -> ExitCode {
     );
     let (output, again) = run("fails", Some(seed));
     assert_eq!(output.status.code(), Some(1), "{again}");
-    assert_eq!(again, text);
+    // A single seed says nothing of how often it fails.
+    let often = |line: &&str| !line.contains(" runs failed so: ");
+    let lines = |text: &str| {
+        text.lines()
+            .filter(often)
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(lines(&again), lines(&text));
 
     let (output, text) = run("unreachable", None);
     assert_eq!(output.status.code(), Some(1), "{text}");
