@@ -4,7 +4,7 @@
 //! runtime polls the task that has waited longest; a number is 0. A [`Guide`] lists the other answers. A simple run has a
 //! short list whatever its length, and taking one entry out leaves all others where they are: each is known by the entity
 //! that ran when the question came, and by how many questions of that kind had come while it ran. That is what
-//! `choice::shrink` edits. [`Lens`] tells a run so, or answers from a guide; [`super::Choices`] asks it.
+//! `choice::shrink` edits. `Lens` tells a run so, or answers from a guide; [`super::Choices`] asks it.
 
 use serde::{Deserialize, Serialize};
 
