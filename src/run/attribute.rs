@@ -34,7 +34,7 @@
 /// | `descriptors = 1024` | simulated descriptors of a host | 1024 |
 /// | `hosts = ["a", "b"]` | simulated hosts besides `test` | none |
 /// | `max_time = "1h"` | virtual time after which a run fails | 24 h |
-/// | `max_steps = 1000` | kernel entries after which a run fails | 50 million |
+/// | `max_steps = 1000` | kernel entries after which a run fails; a livelock is a tenth of that, and at least 5 million, without progress | 50 million |
 /// | `faults = "spurious_polls, rotate_wakers"` | what the body of an `async` test is put under, see [`Faults`](crate::Faults) | none |
 /// | `cancel = "check"` | drop the body at one of its awaits and run this function then, see below | none |
 ///

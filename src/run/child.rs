@@ -268,7 +268,7 @@ impl Child {
             whole_polls: settings.whole_polls,
             contended_sites: contended_sites(choices.profile()),
             take_sites: choices.takes_profile(),
-            ..Config::default()
+            livelock_after: livelock_after(settings.max_steps),
         };
         let start = Start::new(choices.seed(), settings, scribe);
         let run = Box::new(move || start::run_body(body, &start));
@@ -512,6 +512,12 @@ pub(crate) fn recorded(black_box: &BlackBox) -> (Vec<(Domain, Decision)>, u64) {
     let decisions: Vec<_> = words.filter_map(decision).collect();
     let more = count - decisions.len() as u64;
     (decisions, more)
+}
+
+/// A test that is to take many steps may also take many between which nothing happens that the kernel knows for progress, as
+/// tasks that hand each other messages by the million do.
+fn livelock_after(max_steps: u64) -> u64 {
+    Config::default().livelock_after.max(max_steps / 10)
 }
 
 /// What of a profile the kernel is told.
