@@ -1,7 +1,9 @@
 //! The workloads on squall. Built twice: by `cargo test` on stock tokio, and by `cargo squall test`, where tasks are permuted. The
 //! programs are those of `on-tokio`, hosts aside.
 
+mod hosts;
 mod hunts;
+#[path = "../../programs.rs"]
 mod programs;
 
 use std::any::Any;
@@ -12,15 +14,19 @@ use squall::choice::Choices;
 use squall::kernel::{self, Config, End, Oracle};
 use squall::{Builder, Flavor, Sim, Strategy};
 
+mod net {
+    pub use tokio::net::{TcpListener, TcpStream, ToSocketAddrs};
+}
+
 fn main() {
     common::main(|workload, variant| match workload {
         Workload::YieldStorm => simulated(programs::yield_storm),
         Workload::PingPong => simulated(programs::ping_pong),
         Workload::MutexTest => through_harness(common::MUTEX_RUNS, |_| programs::mutex_test()),
         Workload::Timers => simulated(programs::timers),
-        Workload::EchoLoopback => simulated(programs::echo),
-        Workload::EchoHosts => per_run(20, programs::echo_hosts),
-        Workload::IdleHosts => per_run(20, programs::idle_hosts),
+        Workload::EchoLoopback => simulated(hosts::echo),
+        Workload::EchoHosts => per_run(20, hosts::echo_hosts),
+        Workload::IdleHosts => per_run(20, hosts::idle_hosts),
         _ => hunts::hunt(workload, variant),
     });
 }

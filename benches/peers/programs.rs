@@ -1,12 +1,13 @@
-//! What is run: the programs of `on-tokio` word for word, and those with hosts.
+//! The workloads as programs for tokio. Each peer that stands in for tokio, or runs it, takes this file in as a module of its own,
+//! since `tokio` is another crate there; the crate says in its `net` whose sockets are meant.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use squall::Sim;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Mutex, mpsc};
+
+use crate::net::{TcpListener, TcpStream, ToSocketAddrs};
 
 pub async fn yield_storm() {
     let tasks: Vec<_> = (0..common::STORM_TASKS)
@@ -83,7 +84,8 @@ pub async fn serve(listener: TcpListener) {
         tokio::spawn(async move {
             let mut buffer = [0; common::ECHO_BYTES];
             while socket.read_exact(&mut buffer).await.is_ok() {
-                if socket.write_all(&buffer).await.is_err() {
+                // madsim's stream sends nothing before a flush; elsewhere it is done at once.
+                if socket.write_all(&buffer).await.is_err() || socket.flush().await.is_err() {
                     break;
                 }
             }
@@ -91,14 +93,7 @@ pub async fn serve(listener: TcpListener) {
     }
 }
 
-pub async fn echo() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("bind");
-    let address = listener.local_addr().expect("bound");
-    tokio::spawn(serve(listener));
-    clients(address).await;
-}
-
-pub async fn clients<A: tokio::net::ToSocketAddrs + Copy + Send + 'static>(address: A) {
+pub async fn clients<A: ToSocketAddrs + Copy + Send + 'static>(address: A) {
     let clients: Vec<_> = (0..common::ECHO_CLIENTS)
         .map(|_| {
             tokio::spawn(async move {
@@ -106,6 +101,7 @@ pub async fn clients<A: tokio::net::ToSocketAddrs + Copy + Send + 'static>(addre
                 let mut buffer = [7; common::ECHO_BYTES];
                 for _ in 0..common::ECHO_ROUNDS {
                     socket.write_all(&buffer).await.expect("write");
+                    socket.flush().await.expect("flush");
                     socket.read_exact(&mut buffer).await.expect("read");
                 }
             })
@@ -114,23 +110,4 @@ pub async fn clients<A: tokio::net::ToSocketAddrs + Copy + Send + 'static>(addre
     for client in clients {
         client.await.expect("no panic");
     }
-}
-
-pub async fn echo_hosts(sim: Sim) {
-    sim.host("server", || async {
-        serve(TcpListener::bind("0.0.0.0:7").await.expect("bind")).await;
-    });
-    clients("server:7").await;
-}
-
-pub async fn idle_hosts(sim: Sim) {
-    for i in 0..common::IDLE_HOSTS {
-        sim.host(&format!("host{i}"), || async {
-            let mut beat = tokio::time::interval(Duration::from_secs(common::IDLE_BEAT));
-            loop {
-                beat.tick().await;
-            }
-        });
-    }
-    tokio::time::sleep(Duration::from_secs(common::IDLE_SECONDS)).await;
 }
