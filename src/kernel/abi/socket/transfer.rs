@@ -319,12 +319,8 @@ unsafe extern "C" fn recv(fd: c_int, out: *mut c_void, len: usize, flags: c_int)
         return real!(SYS_recvfrom, fd, out, len, flags, 0, 0);
     }
     // SAFETY: the caller passes `len` writable bytes.
-    ret_size(receive_bytes(
-        "recv",
-        fd,
-        unsafe { output(out, len) },
-        flags,
-    ))
+    let out = unsafe { output(out, len) };
+    ret_size(receive_bytes("recv", fd, out, flags))
 }
 
 #[unsafe(no_mangle)]
