@@ -1,6 +1,6 @@
 //! The kernel's functions where there is no kernel: nothing is ever simulated, and `run` says so before it comes to these.
 
-use super::{Domain, HostChange, HostInfo, HostState, LinkChange, Touch};
+use super::{Domain, HostChange, HostInfo, HostState, LinkChange, Touch, Violation};
 
 /// Always false.
 pub fn in_simulation() -> bool {
@@ -134,4 +134,30 @@ pub fn storage_sync(_: u16) {
 /// Always.
 pub fn storage_names(_: u16) -> Vec<String> {
     panic!("hosts exist only inside a simulation")
+}
+
+/// A value that lives as long as the run.
+pub type RunValue = std::sync::Arc<dyn std::any::Any + Send + Sync>;
+
+/// # Panics
+/// Always.
+pub fn run_value(_: std::any::TypeId, _: fn() -> RunValue) -> RunValue {
+    panic!("this belongs to a run, and there is none: it works only inside a simulation")
+}
+
+/// Does nothing.
+pub fn note(_: &'static str, _: impl FnOnce() -> String) {}
+
+/// Does nothing.
+pub fn tally(_: &'static str, _: &str, _: &str, _: u64) {}
+
+/// # Panics
+/// Always, with what the violation says.
+pub fn violate(violation: Violation) -> ! {
+    panic!("{violation}")
+}
+
+/// Calls `f`.
+pub fn keep_turn<R>(f: impl FnOnce() -> R) -> R {
+    f()
 }

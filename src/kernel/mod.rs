@@ -46,6 +46,7 @@ on_supported_platforms! {
     pub use abi::{hook_ended, hook_polled, hook_polls, hook_spawned, preload, touch};
     pub use record::{About, Cause, Record, ThreadFacts, What};
     pub use thread::doors::*;
+    pub use thread::ledger::{RunValue, keep_turn, note, run_value, tally, violate};
     pub use thread::power::*;
     pub use thread::{Watched, fault, image, prewarm, simulate, trap, watched_waker};
     pub(crate) use world::{Cost, Kernel, Step};
@@ -69,8 +70,8 @@ pub use elsewhere::*;
 pub use errno::{Errno, Result};
 pub use oracle::{Domain, Entity, NOBODY, Oracle, Pick, TASKS_SEEN, Touch};
 pub use outcome::{
-    Config, End, HostChange, HostInfo, HostState, Outcome, Reached, Refused, Sink, TaskReport,
-    ThreadReport,
+    Config, End, HostChange, HostInfo, HostState, Outcome, Reached, Refused, Sink, Tallies, Tally,
+    TaskReport, ThreadReport, Violation,
 };
 pub use path::{Delay, LinkChange, MILLION};
 pub use record::Event;

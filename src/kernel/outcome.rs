@@ -4,6 +4,8 @@
 use super::Errno;
 use super::record::Record;
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
@@ -95,6 +97,8 @@ pub enum End {
         /// The panic's message or the error.
         message: String,
     },
+    /// A property does not hold.
+    Violated(Box<Violation>),
     /// No thread can run and nothing is pending.
     Deadlock(Vec<ThreadReport>),
     /// Threads run without doing anything.
@@ -239,6 +243,92 @@ pub struct Outcome {
     pub contended_sites: Option<Vec<u64>>,
     /// What the run reached that no run of this process had before.
     pub reached: Reached,
+    /// What was counted.
+    pub tallies: Tallies,
+}
+
+/// A property that does not hold.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Violation {
+    /// Its name, by which the failure is known.
+    pub property: String,
+    /// What does not hold, in a line or more.
+    pub detail: String,
+    /// What was captured: names and texts.
+    pub values: Vec<(String, String)>,
+    /// The place in the test or the program that states it: file, line and column.
+    pub site: String,
+    /// When, in virtual nanoseconds; [`violate`](super::violate) fills it in.
+    pub at: u64,
+    /// Where, in a run that is told; [`violate`](super::violate) fills it in.
+    pub backtrace: Option<String>,
+}
+
+impl std::fmt::Display for Violation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.property, self.detail)?;
+        for (name, value) in &self.values {
+            write!(f, "\n{name} = {value}")?;
+        }
+        Ok(())
+    }
+}
+
+/// Something that runs count.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Tally {
+    /// The place in the test or the program that counts it.
+    pub site: String,
+    /// How often, in all runs.
+    pub hits: u64,
+    /// The runs in which it was counted at all.
+    pub runs: u64,
+}
+
+/// What runs count, by kind and name.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Tallies(BTreeMap<Cow<'static, str>, BTreeMap<String, Tally>>);
+
+impl Tallies {
+    /// Whether nothing is known.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Counts within one run.
+    pub fn count(&mut self, kind: &'static str, name: &str, site: &str, hits: u64) {
+        let of = self.0.entry(kind.into()).or_default();
+        let tally = match of.get_mut(name) {
+            Some(tally) => tally,
+            None => of.entry(name.to_owned()).or_insert_with(|| Tally {
+                site: site.to_owned(),
+                ..Tally::default()
+            }),
+        };
+        tally.hits += hits;
+        tally.runs = u64::from(tally.hits > 0);
+    }
+
+    /// Adds what other runs counted.
+    pub fn add(&mut self, other: Tallies) {
+        for (kind, of) in other.0 {
+            let mine = self.0.entry(kind).or_default();
+            for (name, tally) in of {
+                let sum = mine.entry(name).or_insert_with(|| Tally {
+                    site: tally.site.clone(),
+                    ..Tally::default()
+                });
+                sum.hits += tally.hits;
+                sum.runs += tally.runs;
+            }
+        }
+    }
+
+    /// All of a kind, by name.
+    pub fn of<'a>(&'a self, kind: &str) -> impl Iterator<Item = (&'a str, &'a Tally)> + use<'a> {
+        let of = self.0.get(kind).into_iter().flatten();
+        of.map(|(name, tally)| (name.as_str(), tally))
+    }
 }
 
 /// What a run of instrumented code reached.

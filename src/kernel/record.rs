@@ -171,6 +171,13 @@ pub enum What {
         /// What it wrote.
         text: String,
     },
+    /// Something that the library noted.
+    Note {
+        /// What it is about, `property` say.
+        kind: Text,
+        /// A JSON object.
+        data: String,
+    },
     /// Something panicked.
     Panic {
         /// File, line and column.
@@ -262,6 +269,7 @@ impl std::fmt::Display for What {
             What::Round { polls } => write!(f, "the driver's turn after at most {polls} polls"),
             What::Fault { text } => f.write_str(text),
             What::Output { fd, text } => write!(f, "writes to {fd}: {}", text.trim_end()),
+            What::Note { kind, data } => write!(f, "{kind}: {data}"),
             What::Panic { site, message } => write!(f, "panics at {site}: {message}"),
         }
     }

@@ -4,6 +4,7 @@
 //! kernel or the system; all of it is data in and text out.
 
 mod layout;
+mod notes;
 mod phrases;
 mod steps;
 mod story;

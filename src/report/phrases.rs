@@ -67,6 +67,7 @@ pub(super) fn phrase(all: &Recorded, event: &Event, site: Option<&Site>) -> Opti
             let first = message.lines().next().unwrap_or("");
             Some(format!("panics: {first}"))
         }
+        What::Note { kind, data } => super::notes::phrase(kind, data),
         What::Wake { .. }
         | What::Access { .. }
         | What::TaskBorn { .. }

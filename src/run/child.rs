@@ -18,7 +18,7 @@ use crate::choice::{Choices, Decision, Log, Tape};
 use crate::explore::{BOUND, PROFILE_SEED, Profile};
 use crate::kernel::abi::real::blackbox::BlackBox;
 use crate::kernel::abi::real::process;
-use crate::kernel::{self, Config, Domain, End, Outcome, image};
+use crate::kernel::{self, Config, Domain, End, Outcome, Tallies, image};
 use crate::report::Recorded;
 
 /// The exit status of a child that has reported a failure.
@@ -49,6 +49,8 @@ pub(super) struct Child {
     /// What strategies may know of the test, once that is known.
     profile: Option<Arc<Profile>>,
     refused: HashSet<String>,
+    /// What the runs have counted.
+    tallies: Tallies,
     /// The next run's output goes to the terminal as well.
     shown: bool,
 }
@@ -71,9 +73,15 @@ pub(crate) fn run(with: Equipment, job: &Job, again: bool) -> ! {
             choices: Some(choices),
             profile: job.profile.clone().map(Arc::new),
             refused: HashSet::new(),
+            tallies: Tallies::default(),
             shown: false,
         };
-        match child.work(job, again) {
+        let worked = child.work(job, again);
+        if !child.tallies.is_empty() {
+            let tallies = std::mem::take(&mut child.tallies);
+            child.report(&Frame::Tallies(tallies));
+        }
+        match worked {
             Ok(held) => i32::from(!held) * FAILED,
             Err(trouble) => {
                 child.report(&Frame::Trouble(trouble));
@@ -141,7 +149,10 @@ impl Child {
             self.shown =
                 !again && job.explain.is_none() && super::program::shows(self.with.settings, seed);
             let explain = job.explain.as_ref().filter(|_| seed == last);
-            let outcome = self.simulate(seed, explain, log.clone());
+            let mut outcome = self.simulate(seed, explain, log.clone());
+            if explain.is_none() && !again && !outcome.tallies.is_empty() {
+                self.tallies.add(std::mem::take(&mut outcome.tallies));
+            }
             if explain.is_some() || !self.held(&outcome) {
                 let mut held = self.report_run(seed, outcome, explain.is_some());
                 if explain.is_some() && twice {
@@ -395,6 +406,7 @@ impl Child {
                     panic,
                 }
             }
+            (End::Violated(violation), _) => Verdict::Violated((**violation).clone()),
             (End::Deadlock(threads), _) => Verdict::Deadlock {
                 threads: threads.clone(),
             },

@@ -22,7 +22,7 @@ use crate::explore::{Mutation, PROFILE_SEED, Profile, Progress};
 use crate::kernel::abi::real::blackbox::Output;
 use crate::kernel::abi::real::interrupt::Listener;
 use crate::kernel::abi::real::{poll, process};
-use crate::kernel::{self, Domain};
+use crate::kernel::{self, Domain, Tallies};
 
 /// How often the signs of life of the children are looked at.
 const LOOK: Duration = Duration::from_millis(50);
@@ -78,6 +78,8 @@ pub(crate) struct Coordinator<'a> {
     pub(crate) profile: Option<Profile>,
     /// What instrumented code has reached.
     pub(crate) coverage: Coverage,
+    /// What the runs counted.
+    pub(crate) tallies: Tallies,
     /// How far a search came that ends by itself.
     pub(crate) progress: Option<Progress>,
     /// Lines to print in the end, since a search may begin anew.
@@ -150,6 +152,7 @@ impl<'a> Coordinator<'a> {
             behind: None,
             profile: None,
             coverage: Coverage::default(),
+            tallies: Tallies::default(),
             progress: None,
             digests: Vec::new(),
         })
@@ -224,6 +227,7 @@ impl Coordinator<'_> {
         self.apart = true;
         self.runs = 0;
         self.digests.clear();
+        self.tallies = Tallies::default();
         // What ran in company says nothing about processes of their own.
         self.behind = None;
         let left = budget.map(|budget| budget.saturating_sub(since.elapsed()));

@@ -220,6 +220,7 @@ fn is_ours(name: &str) -> bool {
         "std::backtrace",
         "core::result::Result",
         "core::option::Option",
+        "squall::check::",
     ];
     plain_c || machinery.iter().any(|start| name.starts_with(start))
 }

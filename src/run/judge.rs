@@ -104,6 +104,7 @@ impl Coordinator<'_> {
                     points,
                     reached,
                 } => self.coverage.add(seed, points, &reached),
+                Frame::Tallies(tallies) => self.tallies.add(tallies),
                 Frame::Profile(profile) => self.profile = Some(profile),
                 Frame::Progress(progress) => self.progress = Some(progress),
                 Frame::Refused(call) => self.tell_refusal(&call),

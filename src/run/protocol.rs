@@ -15,7 +15,7 @@ use crate::choice::Offer;
 use crate::choice::shrink::Edit;
 use crate::explore::{Profile, Progress};
 use crate::kernel::abi::real::modules::Module;
-use crate::kernel::{Reached, Refused, ThreadReport};
+use crate::kernel::{Reached, Refused, Tallies, ThreadReport};
 use crate::report::Recorded;
 
 /// The variable that makes a process a zygote, and tells it which.
@@ -156,6 +156,8 @@ pub(crate) enum Frame {
         /// What is new.
         reached: Reached,
     },
+    /// What runs counted.
+    Tallies(Tallies),
     /// How far a search came that ends by itself.
     Progress(Progress),
     /// A refused call in a run that passed.

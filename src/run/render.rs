@@ -10,7 +10,7 @@ use super::start::names_runtime;
 use super::units::show_nanoseconds;
 use super::verdict::{Difference, Verdict};
 use crate::kernel::abi::real::blackbox::Output;
-use crate::kernel::{Event, Refused, ThreadReport};
+use crate::kernel::{Event, Refused, ThreadReport, Violation};
 use crate::report::{self, Ending, Recorded, Size, Story};
 
 /// Lines of a seed's output that are shown, from its beginning and from its end, each.
@@ -122,6 +122,7 @@ fn verdict(page: &mut Page, verdict: &Verdict, waits: &[String]) {
             panic: Some(panic), ..
         } => panicked(page, panic),
         Verdict::Error { message } | Verdict::HostFailed { message, .. } => page.block(4, message),
+        Verdict::Violated(violation) => violated(page, violation),
         Verdict::Deadlock { threads }
         | Verdict::Livelock { threads }
         | Verdict::TimeLimit { threads, .. }
@@ -152,6 +153,21 @@ fn verdict(page: &mut Page, verdict: &Verdict, waits: &[String]) {
 fn panicked(page: &mut Page, panic: &PanicReport) {
     page.block(4, &panic.message);
     if let Some(backtrace) = &panic.backtrace {
+        where_it_was(page, backtrace);
+    }
+}
+
+fn violated(page: &mut Page, violation: &Violation) {
+    page.block(4, &violation.detail);
+    for (name, value) in &violation.values {
+        // A value may be a struct over several lines.
+        page.block(4, &format!("{name} = {value}"));
+    }
+    page.line(format!(
+        "    at {} of simulated time",
+        show_nanoseconds(violation.at)
+    ));
+    if let Some(backtrace) = &violation.backtrace {
         where_it_was(page, backtrace);
     }
 }

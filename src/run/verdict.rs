@@ -7,7 +7,7 @@ use std::fmt::Write;
 use serde::{Deserialize, Serialize};
 
 use super::scribe::PanicReport;
-use crate::kernel::{Event, Refused, ThreadReport};
+use crate::kernel::{Event, Refused, ThreadReport, Violation};
 
 /// How a run ended, as the report names it.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -30,6 +30,8 @@ pub enum Verdict {
         /// The panic, if it was one.
         panic: Option<PanicReport>,
     },
+    /// A property does not hold.
+    Violated(Violation),
     /// No thread could ever go on.
     Deadlock {
         /// Every thread and what it waits for.
@@ -161,6 +163,11 @@ impl Verdict {
             Verdict::HostFailed { host, message, .. } => {
                 format!("error of {host}: {}", without_numbers(message))
             }
+            // It stands in a line of the kept log.
+            Verdict::Violated(violation) => {
+                let words: Vec<&str> = violation.property.split_whitespace().collect();
+                words.join(" ")
+            }
             Verdict::Deadlock { threads } => format!("deadlock in {}", calls(threads)),
             Verdict::Livelock { .. } => "livelock".to_owned(),
             Verdict::TimeLimit { .. } => "virtual time limit".to_owned(),
@@ -202,6 +209,12 @@ impl Verdict {
             }
             Verdict::HostFailed { host, .. } => {
                 format!("the program of host {host} returned an error")
+            }
+            Verdict::Violated(Violation { property, site, .. }) if site.is_empty() => {
+                format!("violated: {property}")
+            }
+            Verdict::Violated(Violation { property, site, .. }) => {
+                format!("violated: {property}, stated at {site}")
             }
             Verdict::Deadlock { .. } => "deadlock: no thread can ever go on".to_owned(),
             Verdict::Livelock { .. } => "livelock: threads run, and nothing comes of it".to_owned(),

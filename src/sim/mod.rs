@@ -5,6 +5,7 @@ mod host;
 mod link;
 mod names;
 mod outcome;
+pub(crate) mod scope;
 mod shape;
 mod storage;
 

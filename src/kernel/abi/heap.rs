@@ -339,7 +339,7 @@ fn heap() -> &'static mut Heap {
 }
 
 /// Keeps every other thread from going on before an allocation, or no longer; says how it was.
-pub(super) fn hold(held: bool) -> bool {
+pub(crate) fn hold(held: bool) -> bool {
     if !thread::simulated() {
         return false;
     }

@@ -75,7 +75,7 @@ pub fn stack() -> Option<String> {
     recording().then(|| outside_kernel(backtrace_here))
 }
 
-fn recording() -> bool {
+pub(super) fn recording() -> bool {
     simulated() && with_kernel(|k| k.trace.recording())
 }
 

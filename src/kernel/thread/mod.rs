@@ -13,6 +13,7 @@ pub mod doors;
 pub mod fault;
 pub mod image;
 mod keys;
+pub mod ledger;
 mod life;
 mod place;
 pub mod power;
@@ -61,6 +62,8 @@ pub(crate) struct Machine {
     /// The programs of the hosts that have one.
     programs: Vec<Option<power::Program>>,
     statics: statics::Statics,
+    /// What the library keeps of the run.
+    ledger: ledger::Ledger,
 }
 
 #[unsafe(link_section = "squall_keep")]
@@ -119,6 +122,7 @@ fn boot() -> &'static mut Machine {
             body: None,
             programs: Vec::new(),
             statics: statics::Statics::default(),
+            ledger: ledger::Ledger::default(),
         });
         MACHINE.store(Box::into_raw(machine), Ordering::Release);
     }

@@ -69,6 +69,7 @@ pub fn simulate(
     m.contexts.clear();
     m.programs.clear();
     m.statics.reset();
+    m.ledger.reset();
     m.sink = config.sink;
     m.body = Some(body);
     m.probe = CARRIER;
@@ -99,7 +100,11 @@ pub fn simulate(
         End::Deadlock(t) | End::Livelock(t) | End::TimeLimit(t) | End::StepLimit(t) => {
             t.clone_from(&threads)
         }
-        End::Returned | End::Exited(_) | End::Aborted { .. } | End::HostFailed { .. } => {}
+        End::Returned
+        | End::Exited(_)
+        | End::Aborted { .. }
+        | End::HostFailed { .. }
+        | End::Violated(_) => {}
     }
     threads.retain(|t| t.id != 0);
     let remarks = m.kernel.trace.take_remarks();
@@ -123,10 +128,12 @@ pub fn simulate(
             edges: sancov::take_edges(),
             pairs: m.kernel.memory.take_pairs(),
         },
+        tallies: m.ledger.take_tallies(),
     };
     sancov::arm(false);
     raw::arm(false);
     m.abandon_all();
+    m.ledger.reset();
     m.sink = None;
     let oracle = m.kernel.take_oracle();
     BUSY.store(false, Ordering::Release);
