@@ -23,7 +23,6 @@ macro_rules! on_supported_platforms {
 
 on_supported_platforms! {
     pub(crate) mod abi;
-    pub(crate) mod clock;
     pub(crate) mod descriptor;
     mod entropy;
     mod events;
@@ -45,7 +44,7 @@ on_supported_platforms! {
     mod world;
 
     pub use abi::{hook_ended, hook_polled, hook_polls, hook_spawned, preload, touch};
-    pub use record::{About, Cause, Record, ThreadFacts, What};
+    pub use record::{About, Cause, Record, ThreadFacts, What, Wire};
     pub use thread::doors::*;
     pub use thread::ledger::{RunValue, keep_turn, note, run_value, tally, violate};
     pub use thread::power::*;

@@ -62,6 +62,9 @@ pub enum What {
         error: Option<Text>,
         /// What it was about.
         about: About,
+        /// Which end of which TCP connection it was about.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        wire: Option<Wire>,
     },
     /// The thread waits from here on.
     Block {
@@ -185,6 +188,15 @@ pub enum What {
         /// The message.
         message: String,
     },
+}
+
+/// An end of a TCP connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wire {
+    /// Which of all connections of the run, counted from 1 in the order in which they came up.
+    pub number: u32,
+    /// It is the end that connected.
+    pub client: bool,
 }
 
 /// Why a blocked thread goes on.

@@ -3,8 +3,9 @@
 //! The digest is what makes two runs comparable: each scheduling decision, each call's result and each payload is folded
 //! into 64 bits. Events are recorded only when a run is explained or audited; [`Kernel::tell`] is the one door.
 
-use super::descriptor::ObjectId;
-use super::record::{About, Cause, Event, Record, ThreadFacts, What};
+use super::descriptor::{Kind, ObjectId};
+use super::net::flow::{CLIENT, FlowId};
+use super::record::{About, Cause, Event, Record, ThreadFacts, What, Wire};
 use super::sched::{self, CARRIER, Space, Word};
 use super::{Config, Kernel};
 use std::cell::Cell;
@@ -38,6 +39,7 @@ struct Recording {
     stacks_from: u64,
     known: HashMap<Vec<usize>, u32>,
     words: HashMap<Word, u32>,
+    flows: HashMap<FlowId, u32>,
     /// The index of the event whose backtrace is asked for.
     wanted: Option<u64>,
     backtrace: Option<String>,
@@ -207,6 +209,24 @@ impl Kernel {
         // Which call woke somebody is of interest for locks and their kin; what goes to descriptors is told as such.
         let place = cause == Cause::Call && matches!(on, sched::On::Word(_));
         self.tell(what, place);
+    }
+
+    /// Which end of a connection the present call is about, for its event; asked before [`Kernel::about_call`].
+    #[cold]
+    pub(crate) fn wire_of_call(&mut self) -> Option<Wire> {
+        let Subject::Object(object) = self.trace.subject.get() else {
+            return None;
+        };
+        let (flow, side) = match self.objects.get(object)? {
+            Kind::Tcp(tcp) => tcp.end()?,
+            _ => return None,
+        };
+        let recording = self.trace.recording.as_mut()?;
+        let next = recording.flows.len() as u32 + 1;
+        Some(Wire {
+            number: *recording.flows.entry(flow).or_insert(next),
+            client: side == CLIENT,
+        })
     }
 
     /// What the present call is about, for its event.

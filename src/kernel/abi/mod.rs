@@ -158,6 +158,7 @@ impl Kernel {
                 Ok(v) => (v.digest() as i64, None),
                 Err(e) => (-1, Some(e.name().into())),
             };
+            let wire = self.wire_of_call();
             let (name, about) = (name.into(), self.about_call());
             self.tell(
                 What::Call {
@@ -165,6 +166,7 @@ impl Kernel {
                     result,
                     error,
                     about,
+                    wire,
                 },
                 true,
             );

@@ -10,7 +10,6 @@ pub(super) use transfer::{read_parts, write_parts};
 
 use super::raw::real;
 use super::{ours, quick, refuse, ret_int, ret_unit, simulated, sys};
-use crate::kernel::clock::Until;
 use crate::kernel::descriptor::ObjectId;
 use crate::kernel::net::address::{Address, Family, Style};
 use crate::kernel::sched::{On, Wait};
@@ -162,7 +161,7 @@ pub(super) enum Direction {
 #[derive(Default)]
 pub(super) struct Call {
     object: Option<ObjectId>,
-    until: Option<Until>,
+    until: Option<u64>,
 }
 
 impl Call {
@@ -183,13 +182,13 @@ impl Call {
             Direction::Receive => receive,
             Direction::Send => send,
         };
-        self.until = timeout.map(|ns| k.after(ns));
+        self.until = timeout.map(|ns| k.now.saturating_add(ns));
         self.object = Some(id);
         Ok(id)
     }
 
-    /// When the call gives up.
-    pub(super) fn until(&self) -> Option<Until> {
+    /// When the call gives up, in virtual nanoseconds.
+    pub(super) fn until(&self) -> Option<u64> {
         self.until
     }
 }
@@ -204,9 +203,9 @@ fn accept_with(fd: c_int, a: *mut sockaddr, len: *mut socklen_t, flags: c_int) -
             Ok(id) => id,
             Err(e) => return Step::Done(Err(e)),
         };
-        if let Err(e) = k.room_for_socket() {
+        if k.descriptors_are_out() {
             // Linux takes the number first: the connection stays in the queue.
-            return Step::Done(Err(e));
+            return Step::Done(Err(Errno::EMFILE));
         }
         let accepted = k.socket_accept(id, flags & libc::SOCK_NONBLOCK != 0);
         match k.or_block(id, false, call.until(), accepted) {

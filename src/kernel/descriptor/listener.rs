@@ -43,7 +43,10 @@ impl Listener {
 
     /// The receive and send capacities of the connections that it accepts, in bytes.
     pub(crate) fn capacities(&self) -> (usize, usize) {
-        self.options.capacities()
+        (
+            self.options.receive_buffer as usize,
+            self.options.send_capacity(),
+        )
     }
 }
 

@@ -19,7 +19,6 @@ pub(crate) mod timerfd;
 pub(crate) mod udp;
 pub(crate) mod unix;
 
-use super::clock::Until;
 use super::sched::{Resume, Wait};
 use super::{Errno, Kernel, Result, Step};
 use epoll::Epoll;
@@ -228,27 +227,24 @@ impl Kernel {
     }
 
     /// Gives an object a descriptor on the running thread's host. The caller's reference becomes the descriptor's.
-    /// `EMFILE` or `ENFILE` at the host's limits: the object is then released.
+    /// `EMFILE` at the host's limit: the object is then released.
     pub(crate) fn install(&mut self, object: ObjectId, close_on_exec: bool) -> Result<i32> {
-        self.install_from(object, close_on_exec, 0, true)
+        self.install_from(object, close_on_exec, 0)
     }
 
-    /// As [`install`](Kernel::install), with the lowest number not below `from` (`F_DUPFD`). A `new` one is a file of the
-    /// machine's; another number for it is not.
-    fn install_from(
+    /// As [`install`](Kernel::install), with the lowest number not below `from` (`F_DUPFD`).
+    pub(crate) fn install_from(
         &mut self,
         object: ObjectId,
         close_on_exec: bool,
         from: i32,
-        new: bool,
     ) -> Result<i32> {
         let host = self.host_id();
-        let owner = &self.hosts[usize::from(host)];
-        if let Err(e) = owner.room_for_descriptor(new) {
-            self.release(object);
-            return Err(e);
-        }
         let owner = &mut self.hosts[usize::from(host)];
+        if owner.descriptors >= owner.descriptor_limit {
+            self.release(object);
+            return Err(Errno::EMFILE);
+        }
         owner.descriptors += 1;
         let table = &mut self.objects.descriptors;
         let from = (from - FIRST).max(0) as usize;
@@ -270,25 +266,10 @@ impl Kernel {
         Ok(at as i32 + FIRST)
     }
 
-    /// Whether another socket can be made on the running thread's host: `EMFILE`, `ENFILE`, `ENOBUFS`.
-    pub(crate) fn room_for_socket(&self) -> Result<()> {
+    /// Whether the running thread's host may open no more descriptors.
+    pub(crate) fn descriptors_are_out(&self) -> bool {
         let host = self.host();
-        host.room_for_descriptor(true)?;
-        match host.buffer_limit {
-            0 => Err(Errno::ENOBUFS),
-            _ => Ok(()),
-        }
-    }
-
-    /// The objects of a host, in the order of their places.
-    pub(crate) fn objects_of(&self, host: u16) -> Vec<ObjectId> {
-        let slots = self.objects.slots.iter().enumerate();
-        let mine = slots.filter(|(_, s)| s.host == host && s.kind.is_some());
-        mine.map(|(index, s)| ObjectId {
-            index: index as u32,
-            generation: s.generation,
-        })
-        .collect()
+        host.descriptors >= host.descriptor_limit
     }
 
     /// A new object with a descriptor.
@@ -336,7 +317,7 @@ impl Kernel {
     pub(crate) fn dup(&mut self, fd: i32, from: i32, close_on_exec: bool) -> Result<i32> {
         let object = self.object(fd)?;
         self.retain(object);
-        self.install_from(object, close_on_exec, from, false)
+        self.install_from(object, close_on_exec, from)
     }
 
     /// dup3(2) onto a simulated number: closes what it named before.
@@ -350,7 +331,7 @@ impl Kernel {
             self.close(to)?;
         }
         self.retain(object);
-        self.install_from(object, close_on_exec, to, false)
+        self.install_from(object, close_on_exec, to)
     }
 
     /// close(2).
@@ -571,13 +552,13 @@ impl Kernel {
         &mut self,
         id: ObjectId,
         dont_wait: bool,
-        until: Option<Until>,
+        until: Option<u64>,
         attempt: Result<T>,
     ) -> Step<T> {
         self.sched.point = true;
         let waits = !dont_wait && !self.objects.nonblocking(id);
         let in_time =
-            self.sched.me().resume != Resume::TimedOut || until.is_none_or(|at| !self.reached(at));
+            self.sched.me().resume != Resume::TimedOut || until.is_none_or(|at| at > self.now);
         match attempt {
             Err(Errno::EAGAIN) if waits && in_time => Step::Wait(Wait {
                 on: super::sched::On::Object(id),

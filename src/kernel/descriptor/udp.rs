@@ -126,11 +126,10 @@ impl Kernel {
             listening: false,
             peer: None,
         };
-        let most = self.hosts[usize::from(host)].port_limit;
         let (now, oracle) = (self.now, &mut self.oracle);
         let port = if address.port() == 0 {
             let draw = |n| oracle.below(Domain::Network, n);
-            self.net.udp.bind_any(host, bound, now, most, draw)?
+            self.net.udp.bind_any(host, bound, now, draw)?
         } else {
             self.net.udp.bind(host, address.port(), bound, false, now)?;
             address.port()
@@ -364,7 +363,7 @@ impl Kernel {
             return;
         };
         // As Linux: the queue may exceed its limit by one datagram.
-        if u.charged > u.options.receive_capacity() {
+        if u.charged > u.options.receive_buffer as usize {
             self.net.spare(d.data);
             return;
         }

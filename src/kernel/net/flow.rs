@@ -13,7 +13,7 @@ use crate::kernel::{Domain, Errno, Kernel, Result};
 use std::net::SocketAddr;
 
 /// Names a flow; a stale name finds nothing.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
 pub(crate) struct FlowId {
     index: u32,
     generation: u32,
