@@ -1,16 +1,26 @@
-//! What a run has to tell: the record of its events with names for its places, and the story made of it.
+//! What a run has to tell: the record of its events with names for its places, and what is made of it: the story, and the time line
+//! as HTML, for Perfetto, and as lines of JSON.
 //!
-//! `run` fills a [`Recorded`] in the child process and shows its story on the failure's page. Nothing here touches the
+//! `run` fills a [`Recorded`] in the child process, shows its story on the failure's page, and writes the rest to files. Nothing here touches the
 //! kernel or the system; all of it is data in and text out.
 
+mod html;
 mod layout;
+mod lines;
 mod notes;
+mod perfetto;
 mod phrases;
 mod steps;
 mod story;
+mod timeline;
+mod tracks;
 mod waits;
 
+pub(crate) use html::{Document, html};
+pub(crate) use lines::lines;
+pub(crate) use perfetto::perfetto;
 pub(crate) use story::{Ending, Size, Story, story};
+pub(crate) use timeline::timeline;
 
 use serde::{Deserialize, Serialize};
 

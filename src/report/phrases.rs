@@ -37,6 +37,11 @@ const QUIET: [&str; 30] = [
     "poll",
 ];
 
+/// Calls whose result is how many bytes came in.
+pub(super) const RECEIVES: [&str; 6] = ["read", "readv", "recv", "recvfrom", "recvmsg", "recvmmsg"];
+/// Calls whose result is how many bytes went out.
+pub(super) const SENDS: [&str; 6] = ["write", "writev", "send", "sendto", "sendmsg", "sendmmsg"];
+
 /// What std prints about a panic, which is told as one.
 const PANIC_TEXT: [&str; 2] = ["panicked at ", "note: run with `RUST_BACKTRACE"];
 
@@ -51,6 +56,7 @@ pub(super) fn phrase(all: &Recorded, event: &Event, site: Option<&Site>) -> Opti
             result,
             error,
             about,
+            ..
         } => call(name, *result, error.as_deref(), about, site?),
         What::Block { call, about, until } => Some(wait(all, call, about, *until, event.at, site?)),
         What::Wake {
@@ -103,8 +109,8 @@ fn call(
         About::Nothing => String::new(),
         about => format!(" {about}"),
     };
-    let receives = ["read", "readv", "recv", "recvfrom", "recvmsg", "recvmmsg"].contains(&name);
-    let sends = ["write", "writev", "send", "sendto", "sendmsg", "sendmmsg"].contains(&name);
+    let receives = RECEIVES.contains(&name);
+    let sends = SENDS.contains(&name);
     Some(match (name, error) {
         ("connect", None | Some("EINPROGRESS")) => format!("connects to{of}"),
         ("connect", Some(error)) => format!("cannot connect to{of}: {error}"),

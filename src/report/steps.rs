@@ -128,7 +128,8 @@ fn shared(all: &Recorded, events: &[Event]) -> HashSet<u32> {
     shared.map(|(number, _)| number).collect()
 }
 
-fn actor(event: &Event) -> Actor {
+/// Who did it.
+pub(super) fn actor(event: &Event) -> Actor {
     event.task.map_or(Actor::Thread(event.thread), Actor::Task)
 }
 

@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::forms::Form;
 use super::settings::Isolation;
 use super::units;
 use crate::explore::Selection;
@@ -26,6 +27,8 @@ pub(crate) struct Environment {
     pub(crate) isolation: Option<Isolation>,
     pub(crate) memory: Option<Option<u64>>,
     pub(crate) failures: Option<Option<PathBuf>>,
+    pub(crate) reports: Option<Option<PathBuf>>,
+    pub(crate) forms: Option<Vec<Form>>,
     pub(crate) shrink: Option<Option<Duration>>,
     pub(crate) explain: Option<Duration>,
 }
@@ -62,7 +65,7 @@ pub enum EnvError {
 }
 
 /// Every variable that users may set.
-const NAMES: [&str; 16] = [
+const NAMES: [&str; 18] = [
     "SQUALL_SEEDS",
     "SQUALL_SEED",
     "SQUALL_BUDGET",
@@ -77,6 +80,8 @@ const NAMES: [&str; 16] = [
     "SQUALL_ISOLATION",
     "SQUALL_MEMORY",
     "SQUALL_FAILURES",
+    "SQUALL_REPORT",
+    "SQUALL_REPORT_AS",
     "SQUALL_SHRINK",
     "SQUALL_EXPLAIN",
 ];
@@ -132,6 +137,10 @@ impl Environment {
         }
         if name == "SQUALL_FAILURES" && !value.is_empty() {
             self.failures = Some((value != "off").then(|| PathBuf::from(value)));
+            return Ok(());
+        }
+        if name == "SQUALL_REPORT" && !value.is_empty() {
+            self.reports = Some((value != "off").then(|| PathBuf::from(value)));
             return Ok(());
         }
         let shown = value.to_string_lossy().into_owned();
@@ -224,6 +233,10 @@ impl Environment {
                     }
                 });
             }
+            "SQUALL_REPORT_AS" => {
+                let form = format!("some of {}, with commas between them", Form::names());
+                self.forms = Some(Form::list(text).ok_or_else(|| malformed(&form))?);
+            }
             "SQUALL_REPLAY" => return Err(malformed("the path of a saved choice log")),
             _ => return Err(malformed("the path of a directory, or off")),
         }
@@ -281,6 +294,8 @@ mod tests {
             ("SQUALL_ISOLATION", "process"),
             ("SQUALL_MEMORY", "none"),
             ("SQUALL_FAILURES", "off"),
+            ("SQUALL_REPORT", "/tmp/reports"),
+            ("SQUALL_REPORT_AS", "perfetto,html"),
             ("HOME", "/"),
             ("SQUALL_OF_ANOTHER_PROGRAM", "x"),
         ])
@@ -293,6 +308,8 @@ mod tests {
         assert_eq!(env.watchdog, Some(Duration::from_millis(500)));
         assert_eq!(env.isolation, Some(Isolation::Process));
         assert_eq!((env.memory, env.failures), (Some(None), Some(None)));
+        assert_eq!(env.reports, Some(Some(PathBuf::from("/tmp/reports"))));
+        assert_eq!(env.forms, Some(vec![Form::Perfetto, Form::Html]));
         assert_eq!(read(&[("SQUALL_SEED", "0x2a")]).unwrap().seed, Some(42));
         assert_eq!(
             read(&[("SQUALL_SEED", "18446744073709551615")])
@@ -330,6 +347,9 @@ mod tests {
             ("SQUALL_ISOLATION", "none"),
             ("SQUALL_MEMORY", "8GB"),
             ("SQUALL_FAILURES", ""),
+            ("SQUALL_REPORT", ""),
+            ("SQUALL_REPORT_AS", ""),
+            ("SQUALL_REPORT_AS", "html;lines"),
         ];
         for (name, value) in wrong {
             let error = read(&[(name, value)]).unwrap_err().to_string();

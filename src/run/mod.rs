@@ -5,7 +5,7 @@
 //! through the kernel and leaves its findings in the black box and the report file.
 //!
 //! The way in is `entry`. `coordinator`, `coverage`, `judge`, `verify`, `differ`, `exhaust`, `saved`, `shrinking`, `explaining`, `slot`, `batches`,
-//! `render`, `frames` belong to the first, `zygote` to the second, `child`, `trial`, `start`, `scribe` to the third; the
+//! `render`, `page`, `frames` belong to the first, `zygote` to the second, `child`, `trial`, `start`, `scribe` to the third; the
 //! rest is shared; `program` leads a preloaded program there. Only the zygote forks: other threads of libtest's process
 //! hold locks.
 
@@ -24,6 +24,7 @@ mod builder;
 mod command;
 mod env;
 mod failure;
+mod forms;
 mod hooks;
 mod origin;
 mod returned;
@@ -51,6 +52,7 @@ on_supported_platforms! {
     mod explaining;
     mod frames;
     mod judge;
+    mod page;
     mod program;
     mod protocol;
     mod render;

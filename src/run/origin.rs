@@ -220,6 +220,17 @@ pub(crate) fn program() -> PathBuf {
     std::env::current_exe().unwrap_or_else(|_| PathBuf::from("/proc/self/exe"))
 }
 
+/// Where reports go unless somebody says otherwise: `squall/reports` in cargo's target directory, if the program lies in one.
+pub(crate) fn reports() -> Option<PathBuf> {
+    let program = program();
+    let mut above = program.ancestors().skip(1);
+    // Both are cargo's; the first is missing where it was not cargo that made the directory.
+    let marks = ["CACHEDIR.TAG", ".rustc_info.json"];
+    let marked = |directory: &&Path| marks.iter().any(|mark| directory.join(mark).is_file());
+    let target = above.find(marked)?;
+    Some(target.join("squall").join("reports"))
+}
+
 /// The target's own name, which may hold dashes where the crate's name cannot.
 fn integration_name(site: &Site) -> String {
     let path = Path::new(site.file);

@@ -33,6 +33,8 @@ pub(crate) struct Told<'a> {
     pub(crate) unshrunk: Option<String>,
     /// What became of the log.
     pub(crate) log: Option<String>,
+    /// Where the reports are.
+    pub(crate) reports: Vec<String>,
 }
 
 /// A text in the making; writing to a `String` cannot fail.
@@ -62,6 +64,7 @@ pub(crate) fn failure(told: &Told<'_>) -> String {
         replay,
         unshrunk,
         log,
+        reports,
     } = told;
     let mut page = Page(String::new());
     page.line(format!(
@@ -74,21 +77,7 @@ pub(crate) fn failure(told: &Told<'_>) -> String {
     for remark in remarks {
         page.line(format!("  {remark}"));
     }
-    let mut facts = vec![format!("strategy {}", report.strategy)];
-    facts.extend(report.notes.iter().cloned());
-    let on_runtime = report.notes.iter().any(|note| names_runtime(note));
-    if on_runtime && command::subcommand().is_none() {
-        facts.push("tasks in tokio's own order (`cargo squall test` tries others)".to_owned());
-    }
-    // A run that took its process with it could not say how far it came.
-    if report.virtual_ns > 0 {
-        facts.push(format!(
-            "{} of simulated time",
-            show_nanoseconds(report.virtual_ns)
-        ));
-        facts.push(format!("{} kernel entries", report.steps));
-    }
-    page.line(format!("  the run: {}", facts.join(", ")));
+    page.line(format!("  the run: {}", facts(report).join(", ")));
     if let Some(divergence) = &report.divergence {
         page.line(format!("  {divergence}"));
     }
@@ -107,11 +96,33 @@ pub(crate) fn failure(told: &Told<'_>) -> String {
     if let Some(log) = log {
         page.line(format!("  log: {log}"));
     }
+    for line in reports {
+        page.line(format!("  {line}"));
+    }
     if let Some(unshrunk) = unshrunk {
         page.line(format!("  unshrunk: {unshrunk}"));
     }
     page.line(format!("replay: {replay}"));
     page.0
+}
+
+/// What kind of run it was.
+pub(super) fn facts(report: &RunReport) -> Vec<String> {
+    let mut facts = vec![format!("strategy {}", report.strategy)];
+    facts.extend(report.notes.iter().cloned());
+    let on_runtime = report.notes.iter().any(|note| names_runtime(note));
+    if on_runtime && command::subcommand().is_none() {
+        facts.push("tasks in tokio's own order (`cargo squall test` tries others)".to_owned());
+    }
+    // A run that took its process with it could not say how far it came.
+    if report.virtual_ns > 0 {
+        facts.push(format!(
+            "{} of simulated time",
+            show_nanoseconds(report.virtual_ns)
+        ));
+        facts.push(format!("{} kernel entries", report.steps));
+    }
+    facts
 }
 
 fn verdict(page: &mut Page, verdict: &Verdict, waits: &[String]) {
@@ -147,6 +158,34 @@ fn verdict(page: &mut Page, verdict: &Verdict, waits: &[String]) {
             differs(page, difference);
         }
         Verdict::Leak { there, .. } => self::verdict(page, there, waits),
+    }
+}
+
+/// What the failure says for itself, without where it was.
+pub(super) fn message(verdict: &Verdict) -> String {
+    match verdict {
+        Verdict::Error { message } | Verdict::OutOfMemory { message, .. } => message.clone(),
+        Verdict::HostFailed {
+            message,
+            panic: None,
+            ..
+        } => message.clone(),
+        Verdict::Violated(violation) => {
+            let mut page = Page(String::new());
+            violated(
+                &mut page,
+                &Violation {
+                    backtrace: None,
+                    ..violation.clone()
+                },
+            );
+            page.0
+                .lines()
+                .map(str::trim_start)
+                .collect::<Vec<_>>()
+                .join("\n")
+        }
+        verdict => panic_of(verdict).map_or_else(String::new, |panic| panic.message.clone()),
     }
 }
 
@@ -324,7 +363,7 @@ pub(crate) fn refusal_site(call: &Refused) -> String {
 }
 
 /// The story of a run that was recorded.
-fn story_of(report: &RunReport) -> Story {
+pub(super) fn story_of(report: &RunReport) -> Story {
     let Some(recorded) = report.trace.as_ref() else {
         return Story::default();
     };

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::env::Environment;
+use super::forms::Form;
 use crate::explore::{Name, PROFILE_SEED, Selection};
 use crate::fault::Faults;
 use crate::kernel;
@@ -160,6 +161,10 @@ pub(crate) struct Resolved {
     pub(crate) program: bool,
     /// Where failing logs are kept; `None` for nowhere.
     pub(crate) failures: Option<PathBuf>,
+    /// Where reports go; `None` for nowhere.
+    pub(crate) reports: Option<PathBuf>,
+    /// What reports there are of a failure.
+    pub(crate) forms: Vec<Form>,
     /// How long to look for a simpler run after a failure; `None` for not at all.
     pub(crate) shrink: Option<Duration>,
     /// Whether the environment asks for it, so that a saved log is shrunk too.
@@ -190,6 +195,13 @@ impl Resolved {
         check(settings)?;
         let strategy = env.strategy.or(settings.strategy).unwrap_or_default();
         let exhaustive = strategy == Selection::Only(Name::Exhaustive);
+        let failures = match &env.failures {
+            Some(place) => place.clone(),
+            None => settings
+                .keep_failures
+                .unwrap_or(true)
+                .then_some(default_failures),
+        };
         let explore = {
             let budget = env.budget.or(settings.budget);
             let seeds = env
@@ -230,13 +242,15 @@ impl Resolved {
             whole_polls: super::command::points().is_some_and(|points| points.ends_with("=awaits")),
             digests: env.digests,
             program: false,
-            failures: match &env.failures {
+            // What is not worth keeping is not worth a report, unless somebody asks for one.
+            reports: match &env.reports {
                 Some(place) => place.clone(),
-                None => settings
-                    .keep_failures
-                    .unwrap_or(true)
-                    .then_some(default_failures),
+                None => failures
+                    .as_ref()
+                    .map(|failures| super::origin::reports().unwrap_or_else(|| failures.clone())),
             },
+            forms: env.forms.clone().unwrap_or_else(|| vec![Form::Html]),
+            failures,
             shrink: env
                 .shrink
                 .or(settings.shrink)

@@ -6,6 +6,7 @@ use super::coordinator::{Coordinator, Trouble};
 use super::explaining::often;
 use super::failure::Failure;
 use super::judge::{Ended, Failed, How};
+use super::page;
 use super::protocol::{Explain, Job, RunReport};
 use super::render::{self, Told};
 use super::settings::Which;
@@ -185,7 +186,7 @@ impl Coordinator<'_> {
             path,
             output,
         } = setting;
-        let told = Told {
+        let mut told = Told {
             test: &self.origin.test,
             report: &report,
             output: &output,
@@ -193,7 +194,9 @@ impl Coordinator<'_> {
             replay: self.origin.command(&variables),
             unshrunk: unshrunk.map(|variables| self.origin.command(&variables)),
             log,
+            reports: Vec::new(),
         };
+        told.reports = page::write(self.origin, self.settings, &told);
         Failure {
             test: self.origin.test.clone(),
             seed: Some(report.seed),

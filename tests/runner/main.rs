@@ -9,5 +9,6 @@ mod environment;
 mod fixtures;
 mod logs;
 mod processes;
+mod reports;
 mod stories;
 mod verdicts;
