@@ -37,6 +37,7 @@
 #[doc(hidden)]
 pub mod kernel;
 
+mod check;
 #[doc(hidden)]
 pub mod choice;
 #[doc(hidden)]
@@ -52,6 +53,7 @@ mod report;
 mod run;
 mod sim;
 
+pub use check::history;
 pub use explore::Selection as Strategy;
 pub use fault::{
     CancelAtSomeAwait, CancelEachAwait, CancelEachAwaitOf, Cancelled, Faults, Stress, SweepError,

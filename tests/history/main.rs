@@ -1,0 +1,5 @@
+//! Histories and their checkers, from outside.
+
+mod linear;
+mod oracle;
+mod random;
