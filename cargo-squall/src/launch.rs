@@ -4,6 +4,7 @@
 //! changing `Cargo.lock`: `--locked` goes on working, and cargo keeps both builds in the same target directory.
 
 use crate::arguments::Arguments;
+use crate::events::{self, Event, REPORT_VARIABLE, Word};
 use crate::exec::existing;
 use crate::instrument;
 use crate::points::{Instrumented, Points};
@@ -20,9 +21,6 @@ const COMMAND_VARIABLE: &str = "CARGO_SQUALL";
 
 /// Tells them where a run may switch.
 const POINTS_VARIABLE: &str = "CARGO_SQUALL_POINTS";
-
-/// Names the file in which each test leaves a line when it ends.
-const REPORT_VARIABLE: &str = "CARGO_SQUALL_REPORT";
 
 /// `cargo squall test`.
 pub fn test(words: &[OsString]) -> Result<u8> {
@@ -168,17 +166,20 @@ impl Run {
         Ok(command)
     }
 
-    /// The exit status: the gravest of what the tests said, or what cargo came to.
-    fn judge(&self, ended: ExitStatus, compiles: impl FnOnce() -> bool) -> u8 {
+    /// The exit status: the gravest of what the tests said, or what `cargo` came to.
+    fn judge(&self, cargo: ExitStatus, compiles: impl FnOnce() -> bool) -> u8 {
         let told = std::fs::read_to_string(&self.report).unwrap_or_default();
         // It may not be there: no test of squall's ran.
         let _ = std::fs::remove_file(&self.report);
-        let some = |word: &str| {
-            told.lines()
-                .any(|line| line.split(' ').next() == Some(word))
-        };
-        match (ended.code(), ended.signal()) {
-            (Some(0), _) if told.is_empty() && !self.runs_nothing => {
+        let ended: Vec<Word> = events::read(&told)
+            .filter_map(|event| match event {
+                Event::Ended { word, .. } => Some(word),
+                Event::Progress { .. } => None,
+            })
+            .collect();
+        let gravest = ended.iter().max();
+        match (cargo.code(), cargo.signal()) {
+            (Some(0), _) if ended.is_empty() && !self.runs_nothing => {
                 eprintln!(
                     "squall: no test of squall's ran: check the filters, and that tests carry #[squall::test]"
                 );
@@ -188,9 +189,9 @@ impl Run {
             // As a shell says it: ended by a signal, or by Ctrl-C.
             (Some(interrupted @ 128..), _) => interrupted as u8,
             (None, Some(signal)) => 128 | signal as u8,
-            _ if some("trouble") => status::TROUBLE,
-            _ if some("failed") => status::FAILED,
-            _ if some("unusable") => status::USAGE,
+            _ if gravest == Some(&Word::Trouble) => status::TROUBLE,
+            _ if gravest == Some(&Word::Failed) => status::FAILED,
+            _ if gravest == Some(&Word::Unusable) => status::USAGE,
             // Another test failed, if one ran at all.
             _ if compiles() => status::FAILED,
             _ => status::USAGE,

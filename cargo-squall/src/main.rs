@@ -5,6 +5,7 @@
 
 mod arguments;
 mod doctor;
+mod events;
 mod exec;
 mod instrument;
 mod launch;

@@ -13,6 +13,7 @@ const STEP: u64 = 16;
 pub(crate) struct Batches {
     /// Given back by jobs that ended early.
     returned: VecDeque<(u64, u64)>,
+    first: u64,
     next: u64,
     /// The first seed that is not wanted; `None` if only the budget ends the search.
     end: Option<u64>,
@@ -24,11 +25,12 @@ pub(crate) struct Batches {
 }
 
 impl Batches {
-    pub(crate) fn new(seeds: Option<u64>, budget: Option<Duration>, jobs: u32) -> Self {
+    pub(crate) fn new(first: u64, seeds: Option<u64>, budget: Option<Duration>, jobs: u32) -> Self {
         Batches {
             returned: VecDeque::new(),
-            next: 0,
-            end: seeds,
+            first,
+            next: first,
+            end: seeds.map(|seeds| first.saturating_add(seeds)),
             deadline: budget.map(|budget| Instant::now() + budget),
             jobs: u64::from(jobs),
             largest: 0,
@@ -44,7 +46,7 @@ impl Batches {
 
     /// The next job: its first seed and how many. The first one is always given, however small the budget.
     pub(crate) fn next(&mut self) -> Option<(u64, u64)> {
-        if self.late() && self.next > 0 {
+        if self.late() && self.next > self.first {
             return None;
         }
         let size = self.size();
@@ -115,7 +117,7 @@ mod tests {
 
     #[test]
     fn every_seed_is_given_once_and_jobs_grow() {
-        let mut batches = Batches::new(Some(10_000), None, 1);
+        let mut batches = Batches::new(0, Some(10_000), None, 1);
         let jobs = drain(&mut batches, Duration::from_micros(10));
         assert_eq!(jobs[0], (0, 1));
         assert!(jobs.len() < 12, "{jobs:?}");
@@ -129,13 +131,13 @@ mod tests {
 
     #[test]
     fn slow_seeds_run_one_by_one() {
-        let mut batches = Batches::new(Some(5), None, 1);
+        let mut batches = Batches::new(0, Some(5), None, 1);
         assert_eq!(drain(&mut batches, Duration::from_secs(1)).len(), 5);
     }
 
     #[test]
     fn what_a_job_leaves_is_given_again() {
-        let mut batches = Batches::new(Some(1), None, 1);
+        let mut batches = Batches::new(0, Some(1), None, 1);
         let (first, count) = batches.next().unwrap();
         batches.done(first, count, 0, Duration::from_millis(1));
         assert_eq!(batches.next(), Some((0, 1)));
@@ -144,7 +146,7 @@ mod tests {
 
     #[test]
     fn a_spent_budget_still_gives_one_seed() {
-        let mut batches = Batches::new(None, Some(Duration::from_nanos(1)), 1);
+        let mut batches = Batches::new(0, None, Some(Duration::from_nanos(1)), 1);
         std::thread::sleep(Duration::from_millis(1));
         assert_eq!(batches.next(), Some((0, 1)));
         assert_eq!(batches.next(), None);

@@ -181,7 +181,9 @@ impl Child {
                 }
             }
             if !again {
-                self.with.black_box.passed.fetch_add(1, Relaxed);
+                let black_box = self.with.black_box;
+                black_box.simulated.fetch_add(outcome.virtual_ns, Relaxed);
+                black_box.passed.fetch_add(1, Relaxed);
             }
             if seed == last {
                 break;

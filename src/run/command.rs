@@ -4,13 +4,15 @@
 use std::fs::OpenOptions;
 use std::io::Write;
 
+use serde::Serialize;
+
 use super::failure::{Failure, Summary};
 
 /// Set by the command where the tests are built against an instrumented tokio: its own subcommand, `test` or `nextest run`.
 const COMMAND: &str = "CARGO_SQUALL";
 /// Set by the command: where runs may switch.
 const POINTS: &str = "CARGO_SQUALL_POINTS";
-/// Set by the command: a file that takes a line for each test that came to an end.
+/// Set by the command: a file that takes a line for whatever a test has to tell.
 const REPORT: &str = "CARGO_SQUALL_REPORT";
 /// In a log's description of its run: the order of tasks was decided by squall.
 pub(crate) const TASKS: &str = "tasks=chosen";
@@ -38,22 +40,73 @@ pub(crate) fn kind(config: &str) -> Vec<&str> {
     config.split(' ').filter(told).collect()
 }
 
-/// Tells the command what a test came to, in one word: the exit status follows from the gravest.
-pub(crate) fn tell(test: &str, result: &Result<Summary, Failure>) {
+/// Where a test is to be found.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(crate) struct Name<'a> {
+    pub(crate) package: &'a str,
+    /// `lib`, `test NAME` or `bin NAME`.
+    pub(crate) target: &'a str,
+    /// Its path within the target.
+    pub(crate) name: &'a str,
+}
+
+/// What the command is told, an object of JSON a line.
+#[derive(Clone, Debug, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub(crate) enum Event<'a> {
+    /// How far a test is.
+    Progress {
+        test: Name<'a>,
+        runs: u64,
+        /// Of so many, if that is known.
+        total: Option<u64>,
+        /// Virtual nanoseconds of the runs, in all.
+        simulated: u64,
+    },
+    /// A test is over.
+    Ended {
+        test: Name<'a>,
+        /// The exit status follows from the gravest.
+        word: &'a str,
+        runs: u64,
+        simulated: u64,
+        failure: Option<&'a Failure>,
+    },
+}
+
+/// Tells the command what a test came to.
+pub(crate) fn ended(test: Name<'_>, result: &Result<Summary, Failure>) {
+    tell(&match result {
+        Ok(summary) => Event::Ended {
+            test,
+            word: "held",
+            runs: summary.runs,
+            simulated: u64::try_from(summary.simulated.as_nanos()).unwrap_or(u64::MAX),
+            failure: None,
+        },
+        Err(failure) => Event::Ended {
+            test,
+            word: gravity(failure),
+            runs: 0,
+            simulated: 0,
+            failure: Some(failure),
+        },
+    });
+}
+
+/// Tells the command, if it listens.
+pub(crate) fn tell(event: &Event<'_>) {
     let Some(path) = std::env::var_os(REPORT) else {
         return;
     };
-    let (word, runs) = match result {
-        Ok(summary) => ("held", summary.runs),
-        Err(failure) => (gravity(failure), 0),
-    };
+    let mut line = serde_json::to_string(event).expect("squall bug: an event that is no JSON");
     // One write, so that lines of tests that end at the same time do not mix. The command counts what is there: a line
     // that cannot be written is missed there.
-    let line = format!("{word} {runs} {test}\n");
+    line.push('\n');
     let file = OpenOptions::new().append(true).create(true).open(&path);
     if let Err(error) = file.and_then(|mut file| file.write_all(line.as_bytes())) {
         eprintln!(
-            "squall: cannot tell `cargo squall` of {test}: {}: {error}",
+            "squall: cannot tell `cargo squall`: {}: {error}",
             path.display()
         );
     }

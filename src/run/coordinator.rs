@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use super::batches::Batches;
+use super::command::{self, Event};
 use super::coverage::Coverage;
 use super::failure::{Failure, Summary};
 use super::judge::{Ended, Last};
@@ -26,6 +27,8 @@ use crate::kernel::{self, Domain, Tallies};
 
 /// How often the signs of life of the children are looked at.
 const LOOK: Duration = Duration::from_millis(50);
+/// How often the command is told how far a test is, at the most.
+const TELL: Duration = Duration::from_millis(200);
 /// How long a zygote may take to come up.
 const BIRTH: Duration = Duration::from_secs(60);
 
@@ -69,7 +72,11 @@ pub(crate) struct Coordinator<'a> {
     pub(crate) refused: HashSet<String>,
     pub(crate) runs: u64,
     failures: u32,
-    total: Option<u64>,
+    /// Virtual nanoseconds of runs that passed, in all.
+    simulated: u64,
+    pub(crate) total: Option<u64>,
+    /// When the command was last told how far the test is.
+    told: Option<Instant>,
     /// Each seed gets a process of its own after all.
     apart: bool,
     /// The last seed that passed behind others in its process.
@@ -99,6 +106,8 @@ pub(crate) fn run(
     earlier: &[Result<Summary, Failure>],
 ) -> Result<Summary, Failure> {
     let broken = |trouble: &Trouble| Failure {
+        headline: "the test could not be run".to_owned(),
+        reports: Vec::new(),
         test: origin.test.clone(),
         seed: None,
         signature: String::new(),
@@ -121,6 +130,7 @@ pub(crate) fn run(
     match result {
         Ok(None) => Ok(Summary {
             runs: coordinator.runs,
+            simulated: Duration::from_nanos(coordinator.simulated),
             exhausted: coordinator
                 .progress
                 .and_then(|progress| progress.exhausted()),
@@ -147,7 +157,9 @@ impl<'a> Coordinator<'a> {
             refused: HashSet::new(),
             runs: 0,
             failures: 0,
+            simulated: 0,
             total: None,
+            told: None,
             apart: false,
             behind: None,
             profile: None,
@@ -198,12 +210,16 @@ impl Coordinator<'_> {
                 let failed = self.one_job(first, (last - first).saturating_add(1))?;
                 self.examine(failed)?
             }
-            Which::Explore { seeds, budget } => {
+            Which::Explore {
+                first,
+                seeds,
+                budget,
+            } => {
                 self.total = seeds;
                 if self.exhaustive() {
                     return self.exhaust(seeds, budget);
                 }
-                return self.search(seeds, budget);
+                return self.search(first, seeds, budget);
             }
         };
         Ok(found.map(|found| found.failure))
@@ -212,12 +228,15 @@ impl Coordinator<'_> {
     /// Explores; if seeds turn out to influence each other within a process, once more with a process for each.
     fn search(
         &mut self,
+        first: u64,
         seeds: Option<u64>,
         budget: Option<Duration>,
     ) -> Result<Option<Failure>, Trouble> {
         let since = Instant::now();
         let jobs = self.settings.jobs;
-        let failed = self.explore(Batches::new(seeds, budget, jobs))?;
+        // Elsewhere the first job is the one that the profile comes from.
+        self.learn(first, u64::MAX)?;
+        let failed = self.explore(Batches::new(first, seeds, budget, jobs))?;
         let Some(found) = self.examine(failed)? else {
             return Ok(None);
         };
@@ -231,7 +250,7 @@ impl Coordinator<'_> {
         // What ran in company says nothing about processes of their own.
         self.behind = None;
         let left = budget.map(|budget| budget.saturating_sub(since.elapsed()));
-        let failed = self.explore(Batches::new(seeds, left, jobs))?;
+        let failed = self.explore(Batches::new(first, seeds, left, jobs))?;
         if let Some(found) = self.examine(failed)? {
             return Ok(Some(found.failure));
         }
@@ -372,6 +391,8 @@ impl Coordinator<'_> {
     pub(crate) fn count(&mut self, ended: &Ended) {
         self.runs += ended.passed + u64::from(ended.failed.is_some());
         self.failures += u32::from(ended.failed.is_some());
+        self.simulated += ended.simulated;
+        self.tell_progress();
         self.keep_digests(ended);
         if ended.failed.is_none() && ended.job.batch && ended.passed > 1 {
             self.behind = ended.last.map(|last| Behind {
@@ -379,6 +400,21 @@ impl Coordinator<'_> {
                 last,
             });
         }
+    }
+
+    /// Tells the command how far the test is, now and then.
+    fn tell_progress(&mut self) {
+        let now = Instant::now();
+        if self.told.is_some_and(|told| now - told < TELL) {
+            return;
+        }
+        self.told = Some(now);
+        command::tell(&Event::Progress {
+            test: self.origin.name(),
+            runs: self.runs,
+            total: self.total,
+            simulated: self.simulated,
+        });
     }
 
     /// Runs seed 0 for its profile, if one of these seeds needs it and the job that they make would not come by it.

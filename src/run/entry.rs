@@ -42,7 +42,7 @@ pub(super) fn execute(
     let refused = |failure| {
         let result = Err(failure);
         if birth.is_none() {
-            command::tell(&origin.test, &result);
+            command::ended(origin.name(), &result);
         }
         result
     };
@@ -62,7 +62,7 @@ pub(super) fn execute(
         }
         None => {
             let result = coordinator::run(origin, &resolved, &past.results);
-            super::command::tell(&origin.test, &result);
+            command::ended(origin.name(), &result);
             past.add(result.clone());
             result
         }

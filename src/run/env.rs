@@ -14,6 +14,7 @@ use crate::explore::Selection;
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Environment {
     pub(crate) seeds: Option<u64>,
+    pub(crate) first: Option<u64>,
     pub(crate) seed: Option<u64>,
     pub(crate) budget: Option<Duration>,
     pub(crate) replay: Option<PathBuf>,
@@ -65,8 +66,9 @@ pub enum EnvError {
 }
 
 /// Every variable that users may set.
-const NAMES: [&str; 18] = [
+const NAMES: [&str; 19] = [
     "SQUALL_SEEDS",
+    "SQUALL_FIRST",
     "SQUALL_SEED",
     "SQUALL_BUDGET",
     "SQUALL_REPLAY",
@@ -118,6 +120,7 @@ impl Environment {
             "SQUALL_REPLAY",
             "SQUALL_BATCH",
             "SQUALL_SEEDS",
+            "SQUALL_FIRST",
             "SQUALL_BUDGET",
         ];
         for (i, one) in choosers[..3].iter().enumerate() {
@@ -159,6 +162,13 @@ impl Environment {
             "SQUALL_SEEDS" => {
                 let form = "a whole number of seeds, at least 1, such as 256";
                 self.seeds = Some(positive().ok_or_else(|| malformed(form))?);
+            }
+            "SQUALL_FIRST" => {
+                // Those above say that they begin as another's run.
+                let form =
+                    "the first seed, below 2^63, decimal or after 0x hexadecimal, such as 0x1000";
+                let first = seed(text).filter(|&first| first < 1 << 63);
+                self.first = Some(first.ok_or_else(|| malformed(form))?);
             }
             "SQUALL_SEED" => {
                 let form = "a seed below 2^64, decimal or after 0x hexadecimal, such as 0x2a";
@@ -284,6 +294,7 @@ mod tests {
     fn well_formed_values_are_taken() {
         let env = read(&[
             ("SQUALL_SEEDS", "12"),
+            ("SQUALL_FIRST", "0x1000"),
             ("SQUALL_BUDGET", "30s"),
             ("SQUALL_STRATEGY", "sticky"),
             ("SQUALL_JOBS", "2"),
@@ -300,7 +311,7 @@ mod tests {
             ("SQUALL_OF_ANOTHER_PROGRAM", "x"),
         ])
         .unwrap();
-        assert_eq!(env.seeds, Some(12));
+        assert_eq!((env.first, env.seeds), (Some(0x1000), Some(12)));
         assert_eq!(env.budget, Some(Duration::from_secs(30)));
         assert_eq!(env.strategy, Some("sticky".parse().unwrap()));
         assert_eq!((env.jobs, env.audit), (Some(2), Some(100)));
@@ -329,6 +340,7 @@ mod tests {
             ("SQUALL_SEEDS", "0"),
             ("SQUALL_SEEDS", "many"),
             ("SQUALL_SEEDS", "-1"),
+            ("SQUALL_FIRST", "one"),
             ("SQUALL_SEED", "0x"),
             ("SQUALL_SEED", "+3"),
             ("SQUALL_SEED", "0x10000000000000000"),

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -14,8 +15,12 @@ pub struct Failure {
     pub seed: Option<u64>,
     /// What failures of this kind have in common; empty if the test could not be run.
     pub signature: String,
+    /// In a line what failed.
+    pub headline: String,
     /// The saved choice log.
     pub log: Option<PathBuf>,
+    /// The files that tell of it: see `docs/reports.md`.
+    pub reports: Vec<PathBuf>,
     /// All that there is to say, as it is printed.
     pub text: String,
 }
@@ -33,6 +38,8 @@ impl std::error::Error for Failure {}
 pub struct Summary {
     /// How many runs there were, saved logs included.
     pub runs: u64,
+    /// Virtual time of those, in all.
+    pub simulated: Duration,
     /// Under the strategy `exhaustive`: up to how many preemptions every schedule has run. `None` if not even those without
     /// one, and under every other strategy.
     pub exhausted: Option<u32>,

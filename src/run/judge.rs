@@ -20,6 +20,8 @@ pub(crate) struct Ended {
     pub(crate) job: Job,
     /// Seeds that passed.
     pub(crate) passed: u64,
+    /// Virtual nanoseconds of those, in all.
+    pub(crate) simulated: u64,
     /// How the last run failed; `None` if none did.
     pub(crate) failed: Option<Failed>,
     /// The reports of the runs that were explained, failed or not.
@@ -72,6 +74,7 @@ impl Coordinator<'_> {
         let mut ended = Ended {
             job,
             passed: self.slots[slot].black_box.passed.load(Acquire),
+            simulated: self.slots[slot].black_box.simulated.load(Relaxed),
             failed: None,
             explained: Vec::new(),
             digests: Vec::new(),

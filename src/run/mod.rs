@@ -142,6 +142,8 @@ fn on_thread(settings: Settings, body: Box<Body>) -> std::result::Result<Summary
 /// The failure of a test that could not be run.
 fn unusable(test: &str, why: impl std::fmt::Display) -> Failure {
     Failure {
+        headline: "the test could not be run".to_owned(),
+        reports: Vec::new(),
         test: test.to_owned(),
         seed: None,
         signature: String::new(),

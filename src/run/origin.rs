@@ -1,5 +1,6 @@
 //! Which test this is: its names, for messages, logs and replay lines, and how to start its program again.
 
+use super::command::Name;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
@@ -136,6 +137,15 @@ impl Origin {
             entry,
             again: String::new(),
         })
+    }
+
+    /// Where it is to be found.
+    pub(crate) fn name(&self) -> Name<'_> {
+        Name {
+            package: &self.package,
+            target: &self.target,
+            name: &self.test,
+        }
     }
 
     /// The directory in which failing logs are kept.

@@ -10,10 +10,19 @@ use super::saved::hash;
 use super::settings::Resolved;
 use crate::report::{Document, html, lines, perfetto, timeline};
 
-/// Writes the reports of a failure; returns the lines that say where they are, or why there is none.
-pub(super) fn write(origin: &Origin, settings: &Resolved, told: &render::Told<'_>) -> Vec<String> {
+/// What became of the reports of a failure.
+#[derive(Default)]
+pub(super) struct Written {
+    /// Lines that say where they are, or why there is none.
+    pub(super) said: Vec<String>,
+    pub(super) paths: Vec<PathBuf>,
+}
+
+/// Writes the reports of a failure.
+pub(super) fn write(origin: &Origin, settings: &Resolved, told: &render::Told<'_>) -> Written {
+    let mut out = Written::default();
     let Some(directory) = settings.reports.as_ref().filter(|_| !origin.should_panic) else {
-        return Vec::new();
+        return out;
     };
     let stem = format!(
         "{}-{:016x}",
@@ -21,7 +30,6 @@ pub(super) fn write(origin: &Origin, settings: &Resolved, told: &render::Told<'_
         hash(&told.report.verdict.signature())
     );
     let document = document(told);
-    let mut said = Vec::new();
     for form in &settings.forms {
         let text = match form {
             Form::Html => html(&document),
@@ -29,16 +37,19 @@ pub(super) fn write(origin: &Origin, settings: &Resolved, told: &render::Told<'_
             Form::Lines => lines(&document),
         };
         let path = directory.join(format!("{stem}.{}", form.ending()));
-        said.push(match put(&path, &text) {
-            Ok(()) => format!("{}: {}", word(*form), shown(&path)),
-            Err(error) => format!(
+        match put(&path, &text) {
+            Ok(()) => {
+                out.said.push(format!("{}: {}", word(*form), shown(&path)));
+                out.paths.push(path);
+            }
+            Err(error) => out.said.push(format!(
                 "{}: {} cannot be written: {error}",
                 word(*form),
                 path.display()
-            ),
-        });
+            )),
+        }
     }
-    said
+    out
 }
 
 fn word(form: Form) -> &'static str {

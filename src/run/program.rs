@@ -169,7 +169,9 @@ fn settings(origin: &Origin, keep: bool) -> Result<Resolved, Failure> {
 /// Runs the seeds that were asked for once more, each by itself and all of them, to say how many fail.
 fn survey(origin: &Origin, settings: &Resolved) -> Result<Survey, coordinator::Trouble> {
     let seeds = match settings.which {
-        Which::Explore { seeds, .. } => 0..=seeds.unwrap_or(u64::MAX) - 1,
+        Which::Explore { first, seeds, .. } => {
+            first..=first.saturating_add(seeds.unwrap_or(u64::MAX) - 1)
+        }
         Which::Seed(seed) => seed..=seed,
         Which::Batch(first, last) => first..=last,
         Which::Replay(_) => unreachable!("squall bug: a replay has no seeds"),
@@ -240,7 +242,11 @@ static TERMINAL: OnceLock<[File; 2]> = OnceLock::new();
 fn shown(settings: &Resolved) -> Option<u64> {
     match settings.which {
         Which::Seed(only) => Some(only),
-        Which::Explore { seeds: Some(1), .. } => Some(0),
+        Which::Explore {
+            first,
+            seeds: Some(1),
+            ..
+        } => Some(first),
         Which::Explore { .. } | Which::Batch(..) | Which::Replay(_) => None,
     }
 }

@@ -161,6 +161,17 @@ fn verdict(page: &mut Page, verdict: &Verdict, waits: &[String]) {
     }
 }
 
+/// The verdict in a line, with the first of what it says for itself.
+pub(super) fn headline(verdict: &Verdict) -> String {
+    match message(verdict)
+        .lines()
+        .find(|line| !line.trim().is_empty())
+    {
+        Some(line) => format!("{}: {}", verdict.headline(), line.trim()),
+        None => verdict.headline(),
+    }
+}
+
 /// What the failure says for itself, without where it was.
 pub(super) fn message(verdict: &Verdict) -> String {
     match verdict {

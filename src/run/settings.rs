@@ -119,8 +119,10 @@ impl Settings {
 /// Which seeds to run.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Which {
-    /// Saved logs first, then seeds from 0 on.
+    /// Saved logs first, then seeds one after the other.
     Explore {
+        /// The first seed.
+        first: u64,
         /// How many; `None` for as many as fit the budget.
         seeds: Option<u64>,
         /// For how long.
@@ -212,7 +214,19 @@ impl Resolved {
                 } else {
                     Some(256)
                 });
-            Which::Explore { seeds, budget }
+            let first = env.first.unwrap_or(0);
+            if exhaustive && first > 0 {
+                return Err(SettingError {
+                    name: "SQUALL_FIRST",
+                    value: first.to_string(),
+                    form: "left out where the strategy is exhaustive: that draws nothing",
+                });
+            }
+            Which::Explore {
+                first,
+                seeds,
+                budget,
+            }
         };
         let which = None
             .or(env.replay.clone().map(Which::Replay))

@@ -196,8 +196,11 @@ impl Coordinator<'_> {
             log,
             reports: Vec::new(),
         };
-        told.reports = page::write(self.origin, self.settings, &told);
+        let written = page::write(self.origin, self.settings, &told);
+        told.reports = written.said;
         Failure {
+            headline: render::headline(&report.verdict),
+            reports: written.paths,
             test: self.origin.test.clone(),
             seed: Some(report.seed),
             signature: report.verdict.signature(),

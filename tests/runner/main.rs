@@ -6,6 +6,7 @@
 
 mod drive;
 mod environment;
+mod events;
 mod fixtures;
 mod logs;
 mod processes;

@@ -2,6 +2,7 @@
 //! squall runs natively once, too: what fails there as well is no finding of squall's. A whole program does not.
 
 use super::existing;
+use crate::events::{Event, Name, REPORT_VARIABLE, Word};
 use crate::status;
 use anyhow::{Context, Result};
 use serde::Deserialize;
@@ -15,8 +16,6 @@ use std::time::{Duration, Instant};
 
 /// Makes a process the coordinator of its own program's runs; the library reads it (`src/run/program.rs`).
 const EXEC_VARIABLE: &str = "CARGO_SQUALL_EXEC";
-/// The file in which each test leaves a line when it ends, where `cargo squall test` asks for it.
-const REPORT_VARIABLE: &str = "CARGO_SQUALL_REPORT";
 /// How long a test may take natively before it counts as one that hangs.
 const NATIVELY: Duration = Duration::from_secs(60);
 /// How many seeds are named.
@@ -120,12 +119,12 @@ impl Verdict {
     }
 
     /// The word that `launch` knows it by.
-    fn reported(self) -> &'static str {
+    fn reported(self) -> Word {
         match self {
-            Verdict::Passed => "held",
-            Verdict::Flaky | Verdict::Failed | Verdict::Broken => "failed",
-            Verdict::Trouble => "trouble",
-            Verdict::Unusable => "unusable",
+            Verdict::Passed => Word::Held,
+            Verdict::Flaky | Verdict::Failed | Verdict::Broken => Word::Failed,
+            Verdict::Trouble => Word::Trouble,
+            Verdict::Unusable => Word::Unusable,
         }
     }
 }
@@ -408,7 +407,19 @@ impl Suite {
         let Some(report) = std::env::var_os(REPORT_VARIABLE).filter(|_| self.by_cargo) else {
             return;
         };
-        let line = format!("{} {} {name}\n", ended.verdict.reported(), ended.runs);
+        let event = Event::Ended {
+            test: Name {
+                package: String::new(),
+                target: String::new(),
+                name: name.clone(),
+            },
+            word: ended.verdict.reported(),
+            runs: ended.runs,
+            simulated: 0,
+            failure: None,
+        };
+        let line =
+            serde_json::to_string(&event).expect("squall bug: an event that is no JSON") + "\n";
         let file = std::fs::OpenOptions::new()
             .append(true)
             .create(true)

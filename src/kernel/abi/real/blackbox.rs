@@ -51,6 +51,8 @@ pub(crate) struct BlackBox {
     pub(crate) seed: AtomicU64,
     /// How many seeds of the present job have passed.
     pub(crate) passed: AtomicU64,
+    /// Virtual nanoseconds of those, in all.
+    pub(crate) simulated: AtomicU64,
     /// Kernel entries of the present run.
     pub(crate) progress: AtomicU64,
     /// The digest of the last seed that passed, on its first run.
@@ -126,6 +128,7 @@ impl BlackBox {
     /// Before a child is forked for a job.
     pub(crate) fn begin_job(&self) {
         self.passed.store(0, Relaxed);
+        self.simulated.store(0, Relaxed);
         self.reported.store(0, Relaxed);
         self.begin_child();
     }

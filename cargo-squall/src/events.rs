@@ -1,0 +1,68 @@
+//! What tests tell of themselves while they run: lines of JSON in a file that the command names. The library's side is
+//! `src/run/command.rs`.
+
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// Names the file.
+pub const REPORT_VARIABLE: &str = "CARGO_SQUALL_REPORT";
+
+/// Where a test is to be found.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Hash, Serialize, Deserialize)]
+pub struct Name {
+    pub package: String,
+    /// `lib`, `test NAME` or `bin NAME`; empty if nobody knows.
+    pub target: String,
+    /// Its path within the target.
+    pub name: String,
+}
+
+/// A failure as a test tells it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Failure {
+    pub test: String,
+    pub seed: Option<u64>,
+    pub signature: String,
+    pub headline: String,
+    pub log: Option<PathBuf>,
+    pub reports: Vec<PathBuf>,
+    pub text: String,
+}
+
+/// A line.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// How far a test is.
+    Progress {
+        test: Name,
+        runs: u64,
+        total: Option<u64>,
+        /// Virtual nanoseconds of the runs, in all.
+        simulated: u64,
+    },
+    /// A test is over.
+    Ended {
+        test: Name,
+        word: Word,
+        runs: u64,
+        simulated: u64,
+        failure: Option<Failure>,
+    },
+}
+
+/// What a test came to.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Word {
+    Held,
+    Unusable,
+    Failed,
+    Trouble,
+}
+
+/// The events in a file's text. What cannot be read is not one: the last line may be half written.
+pub fn read(text: &str) -> impl Iterator<Item = Event> {
+    text.lines()
+        .filter_map(|line| serde_json::from_str(line).ok())
+}
