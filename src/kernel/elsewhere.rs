@@ -102,6 +102,12 @@ pub fn change_host(_: u16, _: HostChange) {
 
 /// # Panics
 /// Always.
+pub fn stall_threads(_: u16, _: &str, _: u64) -> usize {
+    panic!("hosts exist only inside a simulation")
+}
+
+/// # Panics
+/// Always.
 pub fn host_exits() -> ! {
     panic!("hosts exist only inside a simulation")
 }

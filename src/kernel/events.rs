@@ -17,6 +17,8 @@ pub(crate) enum Event {
     Timer { object: ObjectId, generation: u32 },
     /// The threads of a host may go on, unless it was stalled anew.
     StallEnds { host: u16 },
+    /// A thread may go on, unless it was stalled anew.
+    ThreadStallEnds { thread: u32 },
     /// A packet, a segment or a signal of the network arrives.
     Net(super::net::NetEvent),
 }

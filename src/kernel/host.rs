@@ -1,8 +1,10 @@
 //! Simulated hosts: a name, addresses, a wall clock of their own, a number of processors, a limit on descriptors.
 
 use super::Kernel;
+use super::clock::Clocks;
 use super::net::NetEvent;
 use super::storage::Storage;
+use super::{Errno, Result};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// The wall clock of a host starts here: 2024-01-01T00:00:00Z, in seconds since the epoch.
@@ -18,11 +20,18 @@ pub(crate) struct Host {
     pub(crate) v6: Ipv6Addr,
     pub(crate) pid: i32,
     pub(crate) cpus: u32,
-    /// Added to the wall clock, in nanoseconds.
-    pub(crate) wall_offset: i64,
+    pub(crate) clocks: Clocks,
+    /// How many times longer than usual its calls take.
+    pub(crate) slowness: u32,
     /// The most simulated descriptors that may be open at once.
     pub(crate) descriptor_limit: u32,
     pub(crate) descriptors: u32,
+    /// The most files that may be open on the whole machine.
+    pub(crate) file_limit: u32,
+    /// How many ports the system hands out on its own.
+    pub(crate) port_limit: u16,
+    /// The most bytes that the buffer of a socket takes in each direction; without any no socket can be made.
+    pub(crate) buffer_limit: u32,
     /// A program runs on it.
     pub(crate) program: bool,
     /// How often one was started.
@@ -56,9 +65,13 @@ impl Host {
             v6: Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, (n >> 16) as u16, n as u16),
             pid: first_pid(index),
             cpus,
-            wall_offset: 0,
+            clocks: Clocks::new(),
+            slowness: 1,
             descriptor_limit,
             descriptors: 0,
+            file_limit: u32::MAX,
+            port_limit: u16::MAX,
+            buffer_limit: u32::MAX,
             program: index == 0,
             starts: u32::from(index == 0),
             down: false,
@@ -68,6 +81,17 @@ impl Host {
             handlers: Vec::new(),
             storage: Storage::default(),
         }
+    }
+
+    /// Whether one more descriptor may be open, of a `new` file or of one that is open already.
+    pub(crate) fn room_for_descriptor(&self, new: bool) -> Result<()> {
+        if self.descriptors >= self.descriptor_limit {
+            return Err(Errno::EMFILE);
+        }
+        if new && self.descriptors >= self.file_limit {
+            return Err(Errno::ENFILE);
+        }
+        Ok(())
     }
 
     /// Whether packets to `ip` stay on this host.

@@ -23,6 +23,7 @@ macro_rules! on_supported_platforms {
 
 on_supported_platforms! {
     pub(crate) mod abi;
+    pub(crate) mod clock;
     pub(crate) mod descriptor;
     mod entropy;
     mod events;

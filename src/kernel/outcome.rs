@@ -207,8 +207,22 @@ pub enum HostChange {
     Signal(i32),
     /// Its wall clock jumps by so many nanoseconds.
     Jump(i64),
+    /// The machine is suspended: as if paused, and its monotonic clock stands still.
+    Suspend,
+    /// The wall clock gains so many parts in a million.
+    Drift(i32),
+    /// Its clocks gain so many parts in a million.
+    Slew(i32),
+    /// Its calls take so many times longer than usual.
+    Slow(u32),
     /// So many descriptors may be open on it at once.
     Descriptors(u32),
+    /// So many files may be open on it at once.
+    Files(u32),
+    /// So many ports are handed out on it.
+    Ports(u16),
+    /// The buffer of a socket takes so many bytes at most.
+    Buffers(u32),
 }
 
 /// The result of one run.

@@ -6,11 +6,12 @@
 //! dies, the machine closes its descriptors for it, and peers see the end of the stream, or a reset where something was unread.
 
 use super::Kernel;
+use super::clock::Change;
 use super::events::Event;
 use super::net::NetEvent;
 use super::net::flow::{CLIENT, Owner, Phase, SERVER};
 use super::outcome::HostState;
-use super::sched::{On, State, Wait};
+use super::sched::{On, State, ThreadName, Wait, name_text};
 
 /// What can be done to a host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +54,7 @@ impl Kernel {
             h.paused = false;
             h.mail.clear();
             h.storage.lose();
+            self.clock_changes(host, Change::Wake);
             self.connections_fall_silent(host);
         }
         self.close_all(host);
@@ -86,6 +88,12 @@ impl Kernel {
         self.freeze(host);
     }
 
+    /// As a pause, in which the monotonic clock stands still: the machine is suspended to memory.
+    pub(crate) fn host_is_suspended(&mut self, host: u16) {
+        self.host_pauses(host);
+        self.clock_changes(host, Change::Suspend);
+    }
+
     /// Ends a pause: what was due in the meantime happens now, packets in the order of their arrival.
     pub(crate) fn host_resumes(&mut self, host: u16) {
         let h = &mut self.hosts[usize::from(host)];
@@ -95,6 +103,7 @@ impl Kernel {
         let mail = std::mem::take(&mut h.mail);
         let thaws = h.stalled == 0;
         self.world_changes(|k| format!("{} is resumed", k.hosts[usize::from(host)].name));
+        self.clock_changes(host, Change::Wake);
         self.count_sleepers();
         if thaws {
             self.thaw(host);
@@ -147,8 +156,78 @@ impl Kernel {
                 k.hosts[usize::from(host)].name
             )
         });
-        let h = &mut self.hosts[usize::from(host)];
-        h.wall_offset = h.wall_offset.saturating_add(ns);
+        self.clock_changes(host, Change::Jump(ns));
+    }
+
+    /// The wall clock of a host, or all its clocks, run fast or slow.
+    pub(crate) fn clock_drifts(&mut self, host: u16, ppm: i32, all: bool) {
+        self.world_changes(|k| {
+            let name = &k.hosts[usize::from(host)].name;
+            let what = if all {
+                "clocks gain"
+            } else {
+                "wall clock gains"
+            };
+            format!("{name}: its {what} {ppm} ppm")
+        });
+        self.clock_changes(
+            host,
+            if all {
+                Change::Slew(ppm)
+            } else {
+                Change::Drift(ppm)
+            },
+        );
+    }
+
+    /// What the programs of a host do takes so many times longer than usual.
+    pub(crate) fn host_is_slow(&mut self, host: u16, times: u32) {
+        self.world_changes(|k| {
+            let name = &k.hosts[usize::from(host)].name;
+            format!("{name} is {times} times slower than usual")
+        });
+        self.hosts[usize::from(host)].slowness = times;
+        self.some_slow = self.hosts.iter().any(|h| h.slowness != 1);
+    }
+
+    /// The threads of this name on a host get no turn for so many nanoseconds. Returns how many there are.
+    pub(crate) fn threads_stall(&mut self, host: u16, name: ThreadName, ns: u64) -> usize {
+        self.world_changes(|k| {
+            let time = std::time::Duration::from_nanos(ns);
+            let (host, name) = (&k.hosts[usize::from(host)].name, name_text(&name));
+            format!("the threads {name:?} of {host} are stalled for {time:?}")
+        });
+        let until = self.now.saturating_add(ns.max(1));
+        let mut found = 0;
+        for id in 0..self.sched.threads.len() {
+            let t = &mut self.sched.threads[id];
+            if t.host == host && t.name == name && !matches!(t.state, State::Done) {
+                found += 1;
+                t.stalled = t.stalled.max(until);
+                t.frozen = true;
+                let thread = id as u32;
+                self.events.push(until, Event::ThreadStallEnds { thread });
+            }
+        }
+        if found > 0 {
+            self.sched.set_aside();
+            self.sched.point = true;
+        }
+        found
+    }
+
+    /// The end of a thread's stall, if no later one was called for.
+    pub(crate) fn thread_stall_ends(&mut self, thread: u32) {
+        let now = self.now;
+        let t = &mut self.sched.threads[thread as usize];
+        if t.stalled == 0 || t.stalled > now {
+            return;
+        }
+        t.stalled = 0;
+        let h = &self.hosts[usize::from(t.host)];
+        t.frozen = h.paused || h.stalled > 0;
+        self.sched.bring_back();
+        self.progress();
     }
 
     /// The limit of open descriptors of a host changes. Those that are open stay.
@@ -160,6 +239,36 @@ impl Kernel {
             )
         });
         self.hosts[usize::from(host)].descriptor_limit = most;
+    }
+
+    /// The limit of open files of a whole machine changes. Those that are open stay.
+    pub(crate) fn files_are_limited(&mut self, host: u16, most: u32) {
+        self.world_changes(|k| {
+            let name = &k.hosts[usize::from(host)].name;
+            format!("{name} may open {most} files")
+        });
+        self.hosts[usize::from(host)].file_limit = most;
+    }
+
+    /// So many ports are handed out on a host. Those that are taken stay.
+    pub(crate) fn ports_are_limited(&mut self, host: u16, most: u16) {
+        self.world_changes(|k| {
+            let name = &k.hosts[usize::from(host)].name;
+            format!("{name} hands out {most} ports")
+        });
+        self.hosts[usize::from(host)].port_limit = most;
+    }
+
+    /// The buffers of a host's sockets take so many bytes at most. What is in them stays.
+    pub(crate) fn buffers_are_limited(&mut self, host: u16, most: u32) {
+        self.world_changes(|k| {
+            let name = &k.hosts[usize::from(host)].name;
+            format!("{name}: a socket buffers {most} bytes at most")
+        });
+        self.hosts[usize::from(host)].buffer_limit = most;
+        for id in self.objects_of(host) {
+            self.buffers_follow(id);
+        }
     }
 
     fn count_sleepers(&mut self) {
@@ -177,7 +286,7 @@ impl Kernel {
 
     fn thaw(&mut self, host: u16) {
         for t in &mut self.sched.threads {
-            t.frozen &= t.host != host;
+            t.frozen &= t.host != host || t.stalled > 0;
         }
         self.sched.bring_back();
         self.progress();

@@ -5,6 +5,7 @@
 //!
 //! Whoever picks sees *entities*. A thread that polls a task (see [`super::identity`]) stands for the task, any other for itself.
 
+use super::clock::Until;
 use super::descriptor::ObjectId;
 use super::events::Event;
 use super::identity::{Link, Who};
@@ -68,11 +69,11 @@ pub(crate) enum Space {
     Memory,
 }
 
-/// A thread gives up the processor until something happens or `until` (virtual nanoseconds) is reached.
+/// A thread gives up the processor until something happens or `until` is reached.
 #[derive(Clone, Debug)]
 pub(crate) struct Wait {
     pub(crate) on: On,
-    pub(crate) until: Option<u64>,
+    pub(crate) until: Option<Until>,
 }
 
 /// Why a blocked thread goes on.
@@ -116,8 +117,10 @@ pub(crate) struct Thread {
     /// Which of the machine's slots carries it.
     pub(crate) slot: usize,
     pub(crate) detached: bool,
-    /// It gets no turn, whatever its state is: its host is paused or stalled.
+    /// It gets no turn, whatever its state is: it or its host is stalled, or that is paused.
     pub(crate) frozen: bool,
+    /// Until then it is stalled by itself (virtual nanoseconds); 0 if it is not.
+    pub(crate) stalled: u64,
     /// Who is blocked in `pthread_join` on it.
     pub(crate) joiner: Option<u32>,
     /// What its start routine returned, once it is done.
@@ -330,6 +333,7 @@ impl Kernel {
             slot,
             detached: false,
             frozen,
+            stalled: 0,
             joiner: None,
             result: 0,
         });
@@ -368,7 +372,9 @@ impl Kernel {
         let id = self.sched.current;
         if self.trace.recording() {
             let about = self.about_wait(&wait.on);
-            let (call, until) = (call.into(), wait.until);
+            let host = self.sched.me().host;
+            let until = wait.until.map(|until| self.due(host, until));
+            let call = call.into();
             self.tell(What::Block { call, about, until }, true);
         }
         match &wait.on {
@@ -382,16 +388,12 @@ impl Kernel {
         }
         let me = &mut self.sched.threads[id as usize];
         me.generation = me.generation.wrapping_add(1);
-        if let Some(at) = wait.until {
-            let generation = me.generation;
-            self.events.push(
-                at,
-                Event::Deadline {
-                    thread: id,
-                    generation,
-                },
-            );
+        if let Some(until) = wait.until {
+            let (host, generation) = (me.host, me.generation);
+            let at = self.due(host, until);
+            self.push_deadline(at, id, generation);
         }
+        let me = &mut self.sched.threads[id as usize];
         me.state = State::Blocked { call, wait };
         self.sched.leave(id);
     }
@@ -563,7 +565,7 @@ impl Kernel {
             }
             Event::Timer { object, generation } => objects.timer_is_live(*object, *generation),
             Event::Net(event) => net.is_live(event),
-            Event::StallEnds { .. } => true,
+            Event::StallEnds { .. } | Event::ThreadStallEnds { .. } => true,
         });
     }
 }

@@ -4,7 +4,7 @@
 use super::descriptor::Objects;
 use super::events::{self, Events};
 use super::futex::Futexes;
-use super::host::{self, Host};
+use super::host::Host;
 use super::identity::Identities;
 use super::memory::Memory;
 use super::net::Net;
@@ -92,6 +92,8 @@ pub(crate) struct Kernel {
     pub(crate) descriptors: u32,
     /// What it costs to read a clock.
     pub(crate) clock_cost: Cost,
+    /// Some host is slower than usual.
+    pub(crate) some_slow: bool,
     idle: u64,
     jitter: u64,
     jitter_left: u32,
@@ -145,6 +147,7 @@ impl Kernel {
             cpus: 1,
             descriptors: 0,
             clock_cost: Cost::CLOCK,
+            some_slow: false,
             idle: 0,
             jitter: 0,
             jitter_left: 0,
@@ -180,6 +183,7 @@ impl Kernel {
         self.switches = 0;
         self.cpus = config.cpus;
         self.descriptors = config.descriptors;
+        self.some_slow = false;
         self.clock_cost = match config.slow_code {
             true => Cost::CLOCK_AFTER_WORK,
             false => Cost::CLOCK,
@@ -241,8 +245,12 @@ impl Kernel {
 
     #[inline]
     fn pass(&mut self, cost: Cost) {
-        self.now +=
+        let takes =
             u64::from(cost.base) + ((u64::from(cost.spread) * self.jitter()) >> JITTER_BITS);
+        self.now += match self.some_slow {
+            false => takes,
+            true => takes * u64::from(self.host().slowness),
+        };
     }
 
     /// Where in its range the next entry's cost lies, in 64ths. One decision serves eight entries: it is the most frequent
@@ -297,6 +305,7 @@ impl Kernel {
                 }
                 events::Event::Net(event) => self.net_event(event),
                 events::Event::StallEnds { host } => self.stall_ends(host),
+                events::Event::ThreadStallEnds { thread } => self.thread_stall_ends(thread),
             }
         }
         self.trace.fires(false);
@@ -335,17 +344,6 @@ impl Kernel {
         }
     }
 
-    /// The monotonic clock, in nanoseconds.
-    pub(crate) fn monotonic(&self) -> u64 {
-        host::BOOT_NS + self.now
-    }
-
-    /// The wall clock of the running thread's host, in nanoseconds since the epoch.
-    pub(crate) fn realtime(&self) -> u64 {
-        (host::EPOCH_SECONDS * 1_000_000_000 + self.now)
-            .saturating_add_signed(self.host().wall_offset)
-    }
-
     /// What each living thread does, for a verdict.
     pub(crate) fn report_threads(&self) -> Vec<ThreadReport> {
         let mut out = Vec::new();
@@ -354,10 +352,13 @@ impl Kernel {
                 State::Done => continue,
                 State::Runnable if t.frozen => (
                     "runnable".to_owned(),
-                    "its host, which is paused or stalled".to_owned(),
+                    match t.stalled {
+                        0 => "its host, which is paused or stalled".to_owned(),
+                        _ => "the end of its stall".to_owned(),
+                    },
                 ),
                 State::Runnable => ("runnable".to_owned(), String::new()),
-                State::Blocked { call, wait } => ((*call).to_owned(), self.wait_text(wait)),
+                State::Blocked { call, wait } => ((*call).to_owned(), self.wait_text(t.host, wait)),
             };
             out.push(ThreadReport {
                 id: id as u32,
@@ -371,7 +372,7 @@ impl Kernel {
         out
     }
 
-    fn wait_text(&self, wait: &sched::Wait) -> String {
+    fn wait_text(&self, host: u16, wait: &sched::Wait) -> String {
         let what = match &wait.on {
             sched::On::Clock => "the clock".to_owned(),
             sched::On::Object(o) => self.object_text(*o),
@@ -393,7 +394,7 @@ impl Kernel {
             },
             sched::On::Join(t) => format!("the end of thread {}", self.thread_label(*t)),
         };
-        match wait.until {
+        match wait.until.map(|until| self.due(host, until)) {
             Some(at) => format!("{what}, until {:.6} s", at as f64 / 1e9),
             None => what,
         }

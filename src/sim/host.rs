@@ -112,7 +112,19 @@ impl Host {
         }
     }
 
-    /// Ends a [`pause`](Host::pause). Does nothing to a host that is not paused.
+    /// Suspends the machine to memory: as [`pause`](Host::pause), but its monotonic clock (`Instant`, tokio's time, timeouts) stands still,
+    /// as Linux' `CLOCK_MONOTONIC` does; `CLOCK_BOOTTIME` and the wall clock go on. [`resume`](Host::resume) wakes it.
+    ///
+    /// # Panics
+    /// As [`crash`](Host::crash).
+    pub fn suspend(&self) {
+        self.not_the_test("suspend");
+        if matches!(self.state(), HostState::Running | HostState::Stopped) {
+            kernel::change_host(self.id, HostChange::Suspend);
+        }
+    }
+
+    /// Ends a [`pause`](Host::pause) or [`suspend`](Host::suspend). Does nothing to a host that is not paused.
     pub fn resume(&self) {
         kernel::change_host(self.id, HostChange::Resume);
     }
@@ -125,6 +137,30 @@ impl Host {
     pub fn stall(&self, time: Duration) {
         self.not_the_test("stall");
         kernel::change_host(self.id, HostChange::Stall(ns(time)));
+    }
+
+    /// Those of its threads that have this name get no turn for so long, as if the system's scheduler starved them; the others
+    /// go on. Returns how many there are now, 0 if none has that name. Linux keeps fifteen bytes of a name: tokio's workers are
+    /// `tokio-rt-worker`, a host's first thread has the host's name. Stalls that overlap end with the last.
+    ///
+    /// # Panics
+    /// As [`crash`](Host::crash).
+    pub fn stall_thread(&self, name: &str, time: Duration) -> usize {
+        self.not_the_test("stall_thread");
+        kernel::stall_threads(self.id, name, ns(time))
+    }
+
+    /// Whatever its programs do takes so many times longer than usual, as on a machine that others keep busy: each call into the
+    /// system costs about a microsecond times this. 1 is usual. The test's own host takes this, too.
+    ///
+    /// # Panics
+    /// If the number is not one of 1 to 1,000,000.
+    pub fn slow_down(&self, times: u32) {
+        assert!(
+            (1..=1_000_000).contains(&times),
+            "slow_down: a host is 1 to 1,000,000 times slower than usual, not {times}"
+        );
+        kernel::change_host(self.id, HostChange::Slow(times));
     }
 
     /// Asks its program to end: sends its process `SIGTERM`. A program that does not handle it ends at once, as by [`kill`](Host::kill).
@@ -151,8 +187,10 @@ impl Host {
         }
     }
 
-    /// Its wall clock jumps forward, as when a time server corrects it. Monotonic clocks (`Instant`, tokio's time) do not move, and
-    /// timers that are armed already expire when they would have. The jump outlives a restart. The test's own host takes this, too.
+    /// Its wall clock jumps forward, as when a time server corrects it. Monotonic clocks (`Instant`, tokio's time) do not move,
+    /// nor does what waits for them. What waits for a moment of the wall clock (`TFD_TIMER_ABSTIME`, `clock_nanosleep`, `sem_timedwait`)
+    /// follows it, and timers with `TFD_TIMER_CANCEL_ON_SET` fail with `ECANCELED`, as on Linux. The jump outlives a restart. The
+    /// test's own host takes this, too.
     pub fn jump_clock_forward(&self, by: Duration) {
         let by = i64::try_from(by.as_nanos()).unwrap_or(i64::MAX);
         kernel::change_host(self.id, HostChange::Jump(by));
@@ -162,6 +200,54 @@ impl Host {
     pub fn jump_clock_back(&self, by: Duration) {
         let by = i64::try_from(by.as_nanos()).unwrap_or(i64::MAX);
         kernel::change_host(self.id, HostChange::Jump(-by));
+    }
+
+    /// From now on its wall clock gains so many microseconds in a second, as one that no time server sets right; it loses them
+    /// if `ppm` is negative, and 0 ends it. What was gained stays. Monotonic clocks are right: see [`slew_clocks`](Host::slew_clocks). The
+    /// drift outlives a restart. The test's own host takes this, too.
+    ///
+    /// # Panics
+    /// If `ppm` is not one of -900,000 to 1,000,000.
+    pub fn drift_clock(&self, ppm: i32) {
+        assert!(
+            (-900_000..=1_000_000).contains(&ppm),
+            "drift_clock: a wall clock drifts by -900,000 to 1,000,000 parts in a million, not {ppm}"
+        );
+        kernel::change_host(self.id, HostChange::Drift(ppm));
+    }
+
+    /// From now on all its clocks but `CLOCK_MONOTONIC_RAW` gain so many microseconds in a second, as where a time server slews them; timeouts
+    /// and timers follow. 0 ends it. On top of [`drift_clock`](Host::drift_clock). The test's own host takes this, too.
+    ///
+    /// # Panics
+    /// If `ppm` is not one of -500 to 500: Linux slews no faster, see adjtimex(2).
+    pub fn slew_clocks(&self, ppm: i32) {
+        assert!(
+            (-500..=500).contains(&ppm),
+            "slew_clocks: Linux slews by at most 500 parts in a million, not {ppm}; drift_clock() changes the wall clock beyond that"
+        );
+        kernel::change_host(self.id, HostChange::Slew(ppm));
+    }
+
+    /// So many files may be open on the whole machine; whatever would open another fails with `ENFILE`. Those that are open stay.
+    /// Default: no limit. The test's own host takes this, too.
+    pub fn limit_open_files(&self, most: u32) {
+        kernel::change_host(self.id, HostChange::Files(most));
+    }
+
+    /// So many ports are handed out on it, for TCP and for UDP: a `connect` beyond fails with `EADDRNOTAVAIL`, a `bind` to port 0 with
+    /// `EADDRINUSE`. Ports that are taken, and those that the program names itself, stay as they are. Default: 28,232, as on Linux.
+    /// One port serves one connection at a time here, where Linux may share it among connections to different peers. The
+    /// test's own host takes this, too.
+    pub fn limit_ports(&self, most: u16) {
+        kernel::change_host(self.id, HostChange::Ports(most));
+    }
+
+    /// A socket of it buffers so many bytes at most in each direction, old and new ones, though not less than Linux' least: 2,304 to
+    /// receive and 4,608 to send. With 0 there is no memory for sockets at all: `socket` and `accept` fail with `ENOBUFS`.
+    /// `u32::MAX` is no limit, the default. The test's own host takes this, too.
+    pub fn limit_buffers(&self, most: u32) {
+        kernel::change_host(self.id, HostChange::Buffers(most));
     }
 
     /// So many descriptors may be open on it at once; whatever would open another fails with `EMFILE`. Those that are open stay. Default:

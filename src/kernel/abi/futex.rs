@@ -57,13 +57,13 @@ fn futex(a: [usize; 6]) -> Result<i64> {
                 }
                 let until = match timeout {
                     None => None,
-                    Some(ns) if wait == libc::FUTEX_WAIT => Some(k.now.saturating_add(ns)),
-                    Some(ns) => match k.when_clock_shows(clock, ns) {
+                    Some(ns) if wait == libc::FUTEX_WAIT => Some(k.after(ns)),
+                    Some(ns) => match k.until_clock_shows(clock, ns) {
                         Ok(at) => Some(at),
                         Err(e) => return Step::Done(Err(e)),
                     },
                 };
-                if until.is_some_and(|at| at <= k.now) {
+                if until.is_some_and(|at| k.reached(at)) {
                     k.sched.point = true;
                     return Step::Done(Err(Errno::ETIMEDOUT));
                 }

@@ -21,7 +21,7 @@ fn wait_for(
             Err(e) => Step::Done(Err(e)),
             Ok(0) if timeout != Some(0) && k.sched.me().resume != Resume::TimedOut => {
                 if until.is_none() {
-                    until = timeout.map(|ns| k.now.saturating_add(ns));
+                    until = timeout.map(|ns| k.after(ns));
                 }
                 objects.sort_unstable();
                 objects.dedup();

@@ -3,6 +3,7 @@
 
 use super::raw::{next, real, set_errno};
 use super::{pthread_result, quick, refuse, simulated, sys};
+use crate::kernel::clock::Until;
 use crate::kernel::sched::{On, Resume, ThreadName, Wait};
 use crate::kernel::thread::{self, Destructor, Start};
 use crate::kernel::{Cost, Errno, Result, Step};
@@ -52,7 +53,7 @@ unsafe extern "C" fn pthread_create(
 /// Joins a thread: its result, or why not.
 fn join(
     handle: libc::pthread_t,
-    until: impl Fn(&crate::kernel::Kernel) -> Result<Option<u64>>,
+    until: impl Fn(&crate::kernel::Kernel) -> Result<Option<Until>>,
     wait: bool,
 ) -> Result<usize> {
     let id = thread::thread_of(handle as usize).ok_or(Errno::ESRCH)?;
@@ -161,7 +162,7 @@ unsafe extern "C" fn pthread_timedjoin_np(
         }
         // SAFETY: the caller passes a readable timespec or null.
         let ns = unsafe { super::nanoseconds(at) }?;
-        k.when_clock_shows(libc::CLOCK_REALTIME, ns).map(Some)
+        k.until_clock_shows(libc::CLOCK_REALTIME, ns).map(Some)
     };
     // SAFETY: the caller passes a writable pointer or null.
     unsafe { joined(join(t, until, true), out) }

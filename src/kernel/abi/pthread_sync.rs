@@ -7,6 +7,7 @@
 
 use super::raw::next;
 use super::{nanoseconds, pthread_result, quick, simulated, sys};
+use crate::kernel::clock::Until;
 use crate::kernel::futex::ANY;
 use crate::kernel::sched::{On, Resume, Space, Wait, Word};
 use crate::kernel::{Cost, Errno, Kernel, Result, Step};
@@ -40,7 +41,7 @@ fn until_done(
             return Step::Done(Err(Errno::ETIMEDOUT));
         }
         match limit(k, deadline) {
-            Ok(until) if until.is_some_and(|at| at <= k.now) => Step::Done(Err(Errno::ETIMEDOUT)),
+            Ok(until) if until.is_some_and(|at| k.reached(at)) => Step::Done(Err(Errno::ETIMEDOUT)),
             Ok(until) => {
                 k.futexes.add(word, k.sched.current, ANY);
                 Step::Wait(Wait {
@@ -53,13 +54,16 @@ fn until_done(
     })
 }
 
-fn limit(k: &Kernel, deadline: Option<(libc::clockid_t, *const timespec)>) -> Result<Option<u64>> {
+fn limit(
+    k: &Kernel,
+    deadline: Option<(libc::clockid_t, *const timespec)>,
+) -> Result<Option<Until>> {
     let Some((clock, at)) = deadline else {
         return Ok(None);
     };
     // SAFETY: the functions below pass their caller's timespec, which POSIX demands to be readable.
     let ns = unsafe { nanoseconds(at) }?;
-    k.when_clock_shows(clock, ns).map(Some)
+    k.until_clock_shows(clock, ns).map(Some)
 }
 
 /// After a release: waiters try again, and another thread may go on first.
@@ -205,7 +209,7 @@ fn cond_wait(
                 k.futexes.add(on, k.sched.current, ANY);
                 Step::Wait(Wait {
                     on: On::Word(on),
-                    until: until.map(|at| at.max(k.now)),
+                    until,
                 })
             }
         }

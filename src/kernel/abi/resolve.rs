@@ -189,7 +189,7 @@ fn resolve(name: &str) -> Vec<IpAddr> {
             if takes > 0 {
                 return Step::Wait(Wait {
                     on: On::Clock,
-                    until: Some(k.now + takes),
+                    until: Some(k.after(takes)),
                 });
             }
         }

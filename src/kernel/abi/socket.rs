@@ -10,6 +10,7 @@ pub(super) use transfer::{read_parts, write_parts};
 
 use super::raw::real;
 use super::{ours, quick, refuse, ret_int, ret_unit, simulated, sys};
+use crate::kernel::clock::Until;
 use crate::kernel::descriptor::ObjectId;
 use crate::kernel::net::address::{Address, Family, Style};
 use crate::kernel::sched::{On, Wait};
@@ -161,7 +162,7 @@ pub(super) enum Direction {
 #[derive(Default)]
 pub(super) struct Call {
     object: Option<ObjectId>,
-    until: Option<u64>,
+    until: Option<Until>,
 }
 
 impl Call {
@@ -182,13 +183,13 @@ impl Call {
             Direction::Receive => receive,
             Direction::Send => send,
         };
-        self.until = timeout.map(|ns| k.now.saturating_add(ns));
+        self.until = timeout.map(|ns| k.after(ns));
         self.object = Some(id);
         Ok(id)
     }
 
-    /// When the call gives up, in virtual nanoseconds.
-    pub(super) fn until(&self) -> Option<u64> {
+    /// When the call gives up.
+    pub(super) fn until(&self) -> Option<Until> {
         self.until
     }
 }
@@ -203,9 +204,9 @@ fn accept_with(fd: c_int, a: *mut sockaddr, len: *mut socklen_t, flags: c_int) -
             Ok(id) => id,
             Err(e) => return Step::Done(Err(e)),
         };
-        if k.descriptors_are_out() {
+        if let Err(e) = k.room_for_socket() {
             // Linux takes the number first: the connection stays in the queue.
-            return Step::Done(Err(Errno::EMFILE));
+            return Step::Done(Err(e));
         }
         let accepted = k.socket_accept(id, flags & libc::SOCK_NONBLOCK != 0);
         match k.or_block(id, false, call.until(), accepted) {

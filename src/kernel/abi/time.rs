@@ -2,8 +2,10 @@
 
 use super::raw::{self, next, real};
 use super::{nanoseconds, ours, quick, refuse, ret_int, ret_unit, simulated, sys, timespec};
+use crate::kernel::clock::Until;
 use crate::kernel::descriptor::Kind;
-use crate::kernel::descriptor::timerfd::{TimerFd, TimerSetting};
+use crate::kernel::descriptor::timerfd::{TimerFd, TimerFlags, TimerSetting};
+use crate::kernel::host::BOOT_NS;
 use crate::kernel::sched::{On, Resume, Wait};
 use crate::kernel::{Cost, Errno, Kernel, Result, Step};
 use std::ffi::{c_int, c_uint};
@@ -17,20 +19,27 @@ impl Kernel {
             | libc::CLOCK_REALTIME_COARSE
             | libc::CLOCK_REALTIME_ALARM
             | libc::CLOCK_TAI => Ok(self.realtime()),
-            libc::CLOCK_MONOTONIC
-            | libc::CLOCK_MONOTONIC_RAW
-            | libc::CLOCK_MONOTONIC_COARSE
-            | libc::CLOCK_BOOTTIME
-            | libc::CLOCK_BOOTTIME_ALARM => Ok(self.monotonic()),
+            libc::CLOCK_MONOTONIC | libc::CLOCK_MONOTONIC_COARSE => Ok(self.monotonic()),
+            libc::CLOCK_BOOTTIME | libc::CLOCK_BOOTTIME_ALARM => {
+                Ok(self.monotonic() + self.host().clocks.suspended)
+            }
+            // No time server slews it.
+            libc::CLOCK_MONOTONIC_RAW => Ok(BOOT_NS + self.now - self.host().clocks.suspended),
             libc::CLOCK_PROCESS_CPUTIME_ID | libc::CLOCK_THREAD_CPUTIME_ID => Ok(self.now),
             _ => Err(Errno::EINVAL),
         }
     }
 
-    /// The virtual time at which clock `id` shows `ns`.
-    pub(super) fn when_clock_shows(&self, id: libc::clockid_t, ns: u64) -> Result<u64> {
+    /// The moment at which clock `id` shows `ns`.
+    pub(super) fn until_clock_shows(&self, id: libc::clockid_t, ns: u64) -> Result<Until> {
         let shows = self.clock(id)?;
-        Ok(self.now + ns.saturating_sub(shows))
+        Ok(match id {
+            libc::CLOCK_REALTIME | libc::CLOCK_REALTIME_ALARM | libc::CLOCK_TAI => Until {
+                wall: true,
+                shows: ns,
+            },
+            _ => self.after(ns.saturating_sub(shows)),
+        })
     }
 }
 
@@ -154,14 +163,14 @@ fn sleep_on(name: &'static str, id: libc::clockid_t, absolute: bool, ns: u64) ->
         }
         let at = match until {
             Some(at) => at,
-            None if absolute => match k.when_clock_shows(id, ns) {
+            None if absolute => match k.until_clock_shows(id, ns) {
                 Ok(at) => at,
                 Err(e) => return Step::Done(Err(e)),
             },
-            None => k.now.saturating_add(ns),
+            None => k.after(ns),
         };
         until = Some(at);
-        if at <= k.now {
+        if k.reached(at) {
             k.sched.point = true;
             return Step::Done(Ok(()));
         }
@@ -291,7 +300,11 @@ unsafe extern "C" fn timerfd_settime(
                 interval: nanoseconds(&raw const (*new).it_interval)?,
             }
         };
-        let previous = k.timer_set(id, flags & libc::TFD_TIMER_ABSTIME != 0, setting)?;
+        let flags = TimerFlags {
+            absolute: flags & libc::TFD_TIMER_ABSTIME != 0,
+            cancel_on_set: flags & libc::TFD_TIMER_CANCEL_ON_SET != 0,
+        };
+        let previous = k.timer_set(id, flags, setting)?;
         if !old.is_null() {
             // SAFETY: the caller passes a writable itimerspec or null.
             unsafe { *old = itimerspec(previous) };

@@ -43,10 +43,7 @@ impl Listener {
 
     /// The receive and send capacities of the connections that it accepts, in bytes.
     pub(crate) fn capacities(&self) -> (usize, usize) {
-        (
-            self.options.receive_buffer as usize,
-            self.options.send_capacity(),
-        )
+        self.options.capacities()
     }
 }
 

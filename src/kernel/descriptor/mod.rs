@@ -19,6 +19,7 @@ pub(crate) mod timerfd;
 pub(crate) mod udp;
 pub(crate) mod unix;
 
+use super::clock::Until;
 use super::sched::{Resume, Wait};
 use super::{Errno, Kernel, Result, Step};
 use epoll::Epoll;
@@ -227,24 +228,27 @@ impl Kernel {
     }
 
     /// Gives an object a descriptor on the running thread's host. The caller's reference becomes the descriptor's.
-    /// `EMFILE` at the host's limit: the object is then released.
+    /// `EMFILE` or `ENFILE` at the host's limits: the object is then released.
     pub(crate) fn install(&mut self, object: ObjectId, close_on_exec: bool) -> Result<i32> {
-        self.install_from(object, close_on_exec, 0)
+        self.install_from(object, close_on_exec, 0, true)
     }
 
-    /// As [`install`](Kernel::install), with the lowest number not below `from` (`F_DUPFD`).
-    pub(crate) fn install_from(
+    /// As [`install`](Kernel::install), with the lowest number not below `from` (`F_DUPFD`). A `new` one is a file of the
+    /// machine's; another number for it is not.
+    fn install_from(
         &mut self,
         object: ObjectId,
         close_on_exec: bool,
         from: i32,
+        new: bool,
     ) -> Result<i32> {
         let host = self.host_id();
-        let owner = &mut self.hosts[usize::from(host)];
-        if owner.descriptors >= owner.descriptor_limit {
+        let owner = &self.hosts[usize::from(host)];
+        if let Err(e) = owner.room_for_descriptor(new) {
             self.release(object);
-            return Err(Errno::EMFILE);
+            return Err(e);
         }
+        let owner = &mut self.hosts[usize::from(host)];
         owner.descriptors += 1;
         let table = &mut self.objects.descriptors;
         let from = (from - FIRST).max(0) as usize;
@@ -266,10 +270,25 @@ impl Kernel {
         Ok(at as i32 + FIRST)
     }
 
-    /// Whether the running thread's host may open no more descriptors.
-    pub(crate) fn descriptors_are_out(&self) -> bool {
+    /// Whether another socket can be made on the running thread's host: `EMFILE`, `ENFILE`, `ENOBUFS`.
+    pub(crate) fn room_for_socket(&self) -> Result<()> {
         let host = self.host();
-        host.descriptors >= host.descriptor_limit
+        host.room_for_descriptor(true)?;
+        match host.buffer_limit {
+            0 => Err(Errno::ENOBUFS),
+            _ => Ok(()),
+        }
+    }
+
+    /// The objects of a host, in the order of their places.
+    pub(crate) fn objects_of(&self, host: u16) -> Vec<ObjectId> {
+        let slots = self.objects.slots.iter().enumerate();
+        let mine = slots.filter(|(_, s)| s.host == host && s.kind.is_some());
+        mine.map(|(index, s)| ObjectId {
+            index: index as u32,
+            generation: s.generation,
+        })
+        .collect()
     }
 
     /// A new object with a descriptor.
@@ -317,7 +336,7 @@ impl Kernel {
     pub(crate) fn dup(&mut self, fd: i32, from: i32, close_on_exec: bool) -> Result<i32> {
         let object = self.object(fd)?;
         self.retain(object);
-        self.install_from(object, close_on_exec, from)
+        self.install_from(object, close_on_exec, from, false)
     }
 
     /// dup3(2) onto a simulated number: closes what it named before.
@@ -331,7 +350,7 @@ impl Kernel {
             self.close(to)?;
         }
         self.retain(object);
-        self.install_from(object, close_on_exec, to)
+        self.install_from(object, close_on_exec, to, false)
     }
 
     /// close(2).
@@ -552,13 +571,13 @@ impl Kernel {
         &mut self,
         id: ObjectId,
         dont_wait: bool,
-        until: Option<u64>,
+        until: Option<Until>,
         attempt: Result<T>,
     ) -> Step<T> {
         self.sched.point = true;
         let waits = !dont_wait && !self.objects.nonblocking(id);
         let in_time =
-            self.sched.me().resume != Resume::TimedOut || until.is_none_or(|at| at > self.now);
+            self.sched.me().resume != Resume::TimedOut || until.is_none_or(|at| !self.reached(at));
         match attempt {
             Err(Errno::EAGAIN) if waits && in_time => Step::Wait(Wait {
                 on: super::sched::On::Object(id),

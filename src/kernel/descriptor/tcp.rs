@@ -150,10 +150,11 @@ impl Kernel {
             listening: false,
             peer: None,
         };
+        let most = self.hosts[usize::from(host)].port_limit;
         let (now, oracle) = (self.now, &mut self.oracle);
         let port = if address.port() == 0 {
             let draw = |n| oracle.below(Domain::Network, n);
-            self.net.tcp.bind_any(host, bound, now, draw)?
+            self.net.tcp.bind_any(host, bound, now, most, draw)?
         } else {
             self.net.tcp.bind(host, address.port(), bound, true, now)?;
             address.port()
@@ -252,7 +253,7 @@ impl Kernel {
         };
         let flow = self.net.flows.add((host, local), (there, to));
         let t = self.tcp(id)?;
-        let (receive, send) = (t.options.receive_buffer as usize, t.options.send_capacity());
+        let (receive, send) = t.options.capacities();
         let (low_water, patience) = (t.options.low_water(), t.options.patience());
         let (deaf, mute) = (t.deaf, t.mute);
         t.local = Some(local);

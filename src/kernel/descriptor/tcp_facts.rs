@@ -85,7 +85,7 @@ impl Kernel {
             return;
         };
         let (end, local) = (t.end(), t.local.filter(|_| t.hold == Hold::Port));
-        let (receive, send) = (t.options.receive_buffer as usize, t.options.send_capacity());
+        let (receive, send) = t.options.capacities();
         let (reuse_addr, reuse_port) = (t.options.reuse_addr, t.options.reuse_port);
         let (low_water, patience) = (t.options.low_water(), t.options.patience());
         if let Some((flow, side)) = end

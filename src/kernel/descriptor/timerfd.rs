@@ -1,6 +1,7 @@
 //! timerfd_create(2): timers that are read.
 
 use super::{Kind, ObjectId, bits};
+use crate::kernel::clock::{Clocks, Until};
 use crate::kernel::events::Event;
 use crate::kernel::{Errno, Kernel, Result};
 
@@ -8,11 +9,23 @@ use crate::kernel::{Errno, Kernel, Result};
 #[derive(Debug)]
 pub(crate) struct TimerFd {
     realtime: bool,
-    /// When it expires next, in virtual nanoseconds.
-    next: Option<u64>,
+    /// When it expires next. One that was set to a moment of the wall clock follows that.
+    next: Option<Until>,
     interval: u64,
     expirations: u64,
+    /// `TFD_TIMER_CANCEL_ON_SET`: a read fails once after the wall clock was set.
+    cancellable: bool,
+    cancelled: bool,
     generation: u32,
+}
+
+/// What comes with a setting, as in timerfd_settime(2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TimerFlags {
+    /// The value is a moment of the timer's own clock.
+    pub(crate) absolute: bool,
+    /// Setting the wall clock cancels it.
+    pub(crate) cancel_on_set: bool,
 }
 
 /// A timer's setting, in nanoseconds: the time until the next expiry (0: disarmed) and the period (0: once).
@@ -29,6 +42,8 @@ impl TimerFd {
             next: None,
             interval: 0,
             expirations: 0,
+            cancellable: false,
+            cancelled: false,
             generation: 0,
         }
     }
@@ -38,79 +53,113 @@ impl TimerFd {
     }
 
     pub(super) fn readiness(&self) -> u32 {
-        if self.expirations > 0 { bits::IN } else { 0 }
+        if self.expirations > 0 || self.cancelled {
+            bits::IN
+        } else {
+            0
+        }
     }
 
-    fn setting(&self, now: u64) -> TimerSetting {
-        TimerSetting {
+    fn setting(&self, clocks: &Clocks, now: u64) -> TimerSetting {
+        let left = |until: Until| {
+            let clock = match until.wall {
+                true => &clocks.wall,
+                false => &clocks.monotonic,
+            };
             // An armed timer never shows zero: that would read as disarmed.
-            value: self.next.map_or(0, |at| at.saturating_sub(now).max(1)),
+            until.shows.saturating_sub(clock.read(now)).max(1)
+        };
+        TimerSetting {
+            value: self.next.map_or(0, left),
             interval: self.interval,
         }
     }
 }
 
 impl Kernel {
-    /// Arms or disarms a timer; returns its previous setting. An absolute value is on the timer's own clock.
+    /// Arms or disarms a timer; returns its previous setting.
     pub(crate) fn timer_set(
         &mut self,
         id: ObjectId,
-        absolute: bool,
+        flags: TimerFlags,
         new: TimerSetting,
     ) -> Result<TimerSetting> {
-        let now = self.now;
-        let realtime_zero = self.realtime() - now;
-        let monotonic_zero = self.monotonic() - now;
+        let (now, clocks) = (self.now, self.host().clocks);
+        let after = self.after(new.value);
         let Some(Kind::TimerFd(t)) = self.objects.get_mut(id) else {
             return Err(Errno::EINVAL);
         };
-        let old = t.setting(now);
+        let old = t.setting(&clocks, now);
         let was_armed = t.next.is_some();
-        t.generation = t.generation.wrapping_add(1);
         t.expirations = 0;
         t.interval = new.interval;
-        t.next = match (new.value, absolute) {
+        t.cancelled = false;
+        t.cancellable = t.realtime && flags.absolute && flags.cancel_on_set;
+        t.next = match (new.value, flags.absolute) {
             (0, _) => None,
-            (v, false) => Some(now.saturating_add(v)),
-            (v, true) => {
-                let zero = if t.realtime {
-                    realtime_zero
-                } else {
-                    monotonic_zero
-                };
-                Some(v.saturating_sub(zero).max(now))
-            }
+            (_, false) => Some(after),
+            (shows, true) => Some(Until {
+                wall: t.realtime,
+                shows,
+            }),
         };
-        if let Some(at) = t.next {
-            let generation = t.generation;
-            self.events.push(
-                at,
-                Event::Timer {
-                    object: id,
-                    generation,
-                },
-            );
-        }
+        self.timer_arm(id);
         if was_armed {
             self.events.stale();
         }
         Ok(old)
     }
 
+    /// The next expiry of a timer becomes an event; an earlier one is outdated.
+    fn timer_arm(&mut self, id: ObjectId) {
+        let host = self.objects.host(id).unwrap_or(0);
+        let Some(Kind::TimerFd(t)) = self.objects.get_mut(id) else {
+            return;
+        };
+        t.generation = t.generation.wrapping_add(1);
+        let generation = t.generation;
+        let Some(next) = t.next else {
+            return;
+        };
+        let at = self.due(host, next);
+        if at < u64::MAX {
+            let event = Event::Timer {
+                object: id,
+                generation,
+            };
+            self.events.push(at.max(self.now), event);
+        }
+    }
+
+    /// The clocks of the timer's host changed; the wall clock was `set`, perhaps.
+    pub(crate) fn timer_follows(&mut self, id: ObjectId, set: bool) {
+        self.timer_arm(id);
+        if let Some(Kind::TimerFd(t)) = self.objects.get_mut(id)
+            && set
+            && t.cancellable
+        {
+            t.cancelled = true;
+            self.notify(id, bits::IN);
+        }
+    }
+
     /// A timer's setting now.
     pub(crate) fn timer_get(&mut self, id: ObjectId) -> Result<TimerSetting> {
-        let now = self.now;
-        match self.objects.get_mut(id) {
-            Some(Kind::TimerFd(t)) => Ok(t.setting(now)),
+        match self.objects.get(id) {
+            Some(Kind::TimerFd(t)) => Ok(t.setting(&self.host().clocks, self.now)),
             _ => Err(Errno::EINVAL),
         }
     }
 
-    /// How often the timer expired since it was last read or set. `EAGAIN` if never.
+    /// How often the timer expired since it was last read or set. `EAGAIN` if never, `ECANCELED` if the wall clock was set.
     pub(crate) fn timer_read(&mut self, id: ObjectId) -> Result<u64> {
         let Some(Kind::TimerFd(t)) = self.objects.get_mut(id) else {
             return Err(Errno::EINVAL);
         };
+        if std::mem::take(&mut t.cancelled) {
+            t.expirations = 0;
+            return Err(Errno::ECANCELED);
+        }
         match std::mem::take(&mut t.expirations) {
             0 => Err(Errno::EAGAIN),
             n => Ok(n),
@@ -126,19 +175,11 @@ impl Kernel {
             return self.events.popped_stale();
         }
         t.expirations += 1;
-        match (t.next, t.interval) {
-            (Some(at), interval) if interval > 0 => {
-                t.next = Some(at + interval);
-                self.events.push(
-                    at + interval,
-                    Event::Timer {
-                        object: id,
-                        generation,
-                    },
-                );
-            }
-            _ => t.next = None,
-        }
+        t.next = t.next.filter(|_| t.interval > 0).map(|last| Until {
+            shows: last.shows + t.interval,
+            ..last
+        });
+        self.timer_arm(id);
         self.notify(id, bits::IN);
     }
 

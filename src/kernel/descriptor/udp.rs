@@ -126,10 +126,11 @@ impl Kernel {
             listening: false,
             peer: None,
         };
+        let most = self.hosts[usize::from(host)].port_limit;
         let (now, oracle) = (self.now, &mut self.oracle);
         let port = if address.port() == 0 {
             let draw = |n| oracle.below(Domain::Network, n);
-            self.net.udp.bind_any(host, bound, now, draw)?
+            self.net.udp.bind_any(host, bound, now, most, draw)?
         } else {
             self.net.udp.bind(host, address.port(), bound, false, now)?;
             address.port()
@@ -363,7 +364,7 @@ impl Kernel {
             return;
         };
         // As Linux: the queue may exceed its limit by one datagram.
-        if u.charged > u.options.receive_buffer as usize {
+        if u.charged > u.options.receive_capacity() {
             self.net.spare(d.data);
             return;
         }

@@ -108,6 +108,8 @@ pub(crate) struct Options {
     pub(crate) receive_buffer: u32,
     send_buffer: u32,
     send_fixed: bool,
+    /// The most that the machine gives to either.
+    ceiling: u32,
     /// Nanoseconds; `None` waits without limit.
     pub(crate) receive_timeout: Option<u64>,
     pub(crate) send_timeout: Option<u64>,
@@ -132,6 +134,7 @@ impl Options {
             receive_buffer: if tcp { TCP_RECEIVE } else { DATAGRAM },
             send_buffer: if tcp { TCP_SEND } else { DATAGRAM },
             send_fixed: !tcp,
+            ceiling: u32::MAX,
             receive_timeout: None,
             send_timeout: None,
             congestion: "cubic",
@@ -149,11 +152,27 @@ impl Options {
 
     /// How many bytes the socket keeps that its peer has not taken, in bytes.
     pub(crate) fn send_capacity(&self) -> usize {
-        (if self.send_fixed {
+        let wanted = if self.send_fixed {
             self.send_buffer
         } else {
             TCP_SEND_GROWN
-        }) as usize
+        };
+        wanted.min(self.ceiling.max(SEND_MIN)) as usize
+    }
+
+    /// How many bytes it keeps that its program has not read.
+    pub(crate) fn receive_capacity(&self) -> usize {
+        self.receive_buffer.min(self.ceiling.max(RECEIVE_MIN)) as usize
+    }
+
+    /// Both capacities: to receive and to send.
+    pub(crate) fn capacities(&self) -> (usize, usize) {
+        (self.receive_capacity(), self.send_capacity())
+    }
+
+    /// The machine gives so many bytes at most to a buffer, though never less than Linux' least.
+    pub(crate) fn limit_buffers(&mut self, most: u32) {
+        self.ceiling = most;
     }
 
     /// How long a TCP connection bears silence.

@@ -105,25 +105,34 @@ impl Ports {
         Ok(())
     }
 
-    /// Takes a free port of the system's choice, which is odd numbers upward from `start` (drawn once per host).
+    /// Takes a free port of the system's choice, of the `most` that it hands out, upward from `start` (drawn once per host).
+    /// `EADDRINUSE` if none is free.
     pub(crate) fn bind_any(
         &mut self,
         host: u16,
         new: Bound,
         now: u64,
+        most: u16,
         start: impl FnOnce(u64) -> u64,
     ) -> Result<u16> {
         let index = usize::from(host);
         if self.next.len() <= index {
             self.next.resize(index + 1, 0);
         }
-        let count = EPHEMERAL.end - EPHEMERAL.start;
+        let count = (EPHEMERAL.end - EPHEMERAL.start).min(most);
+        if count == 0 {
+            return Err(Errno::EADDRINUSE);
+        }
+        let end = EPHEMERAL.start + count;
         if self.next[index] == 0 {
             self.next[index] = EPHEMERAL.start + start(u64::from(count)) as u16;
         }
         for _ in 0..count {
-            let port = self.next[index];
-            self.next[index] = if port + 1 == EPHEMERAL.end {
+            let port = match self.next[index] {
+                next if next < end => next,
+                _ => EPHEMERAL.start,
+            };
+            self.next[index] = if port + 1 == end {
                 EPHEMERAL.start
             } else {
                 port + 1
@@ -323,12 +332,12 @@ mod tests {
         let mut seen = std::collections::BTreeSet::new();
         for _ in 0..count {
             let port = ports
-                .bind_any(0, bound("0.0.0.0", a), 0, |n| n - 1)
+                .bind_any(0, bound("0.0.0.0", a), 0, u16::MAX, |n| n - 1)
                 .expect("a port");
             assert!(EPHEMERAL.contains(&port) && seen.insert(port));
         }
         assert_eq!(
-            ports.bind_any(0, bound("0.0.0.0", a), 0, |_| 0),
+            ports.bind_any(0, bound("0.0.0.0", a), 0, u16::MAX, |_| 0),
             Err(Errno::EADDRINUSE)
         );
     }

@@ -50,7 +50,27 @@ impl Kernel {
             (_, Style::Datagram) => Kind::Udp(Box::new(Udp::new(family))),
             (_, Style::SeqPacket) => return Err(Errno(libc::ESOCKTNOSUPPORT)),
         };
-        self.open(kind, nonblocking, close_on_exec)
+        self.room_for_socket()?;
+        let fd = self.open(kind, nonblocking, close_on_exec)?;
+        if self.host().buffer_limit < u32::MAX {
+            let id = self.object(fd)?;
+            self.buffers_follow(id);
+        }
+        Ok(fd)
+    }
+
+    /// The machine's limit on buffers changed, or the socket is new.
+    pub(crate) fn buffers_follow(&mut self, id: ObjectId) {
+        let host = self.objects.host(id).unwrap_or(0);
+        let most = self.hosts[usize::from(host)].buffer_limit;
+        match self.objects.get_mut(id) {
+            Some(Kind::Tcp(t)) => t.options.limit_buffers(most),
+            Some(Kind::Listener(l)) => l.options.limit_buffers(most),
+            Some(Kind::Udp(u)) => u.options.limit_buffers(most),
+            Some(Kind::Unix(u)) => u.options.limit_buffers(most),
+            _ => return,
+        }
+        self.tcp_options_changed(id);
     }
 
     /// Whether the object is a socket: `ENOTSOCK`, `EBADF`.

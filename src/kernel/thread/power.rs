@@ -95,7 +95,14 @@ pub fn change_host(host: u16, change: HostChange) {
         HostChange::Pause => with_kernel(|k| k.host_pauses(host)),
         HostChange::Resume => with_kernel(|k| k.host_resumes(host)),
         HostChange::Stall(ns) => with_kernel(|k| k.host_stalls(host, ns)),
+        HostChange::Suspend => with_kernel(|k| k.host_is_suspended(host)),
         HostChange::Jump(ns) => with_kernel(|k| k.clock_jumps(host, ns)),
+        HostChange::Drift(ppm) => with_kernel(|k| k.clock_drifts(host, ppm, false)),
+        HostChange::Slew(ppm) => with_kernel(|k| k.clock_drifts(host, ppm, true)),
+        HostChange::Slow(times) => with_kernel(|k| k.host_is_slow(host, times)),
+        HostChange::Files(most) => with_kernel(|k| k.files_are_limited(host, most)),
+        HostChange::Ports(most) => with_kernel(|k| k.ports_are_limited(host, most)),
+        HostChange::Buffers(most) => with_kernel(|k| k.buffers_are_limited(host, most)),
         HostChange::Descriptors(most) => with_kernel(|k| k.descriptors_are_limited(host, most)),
         HostChange::Signal(signal) => {
             assert!(
@@ -113,6 +120,22 @@ pub fn change_host(host: u16, change: HostChange) {
             );
         }
     }
+    others_may_go_on();
+}
+
+/// The threads of this name on a host get no turn for so many nanoseconds; returns how many there are. Returns later if the caller
+/// is one of them.
+///
+/// # Panics
+/// Outside a simulation.
+pub fn stall_threads(host: u16, name: &str, ns: u64) -> usize {
+    assert!(simulated(), "hosts exist only inside a simulation");
+    let found = with_kernel(|k| k.threads_stall(host, thread_name(name), ns));
+    others_may_go_on();
+    found
+}
+
+fn others_may_go_on() {
     let me = super::me();
     let next = with_kernel(|k| k.reschedule());
     if next != me {

@@ -326,7 +326,7 @@ unsafe extern "C" fn recvmmsg(
     } else {
         // SAFETY: the caller passes a readable timespec or null.
         match unsafe { nanoseconds(timeout) } {
-            Ok(ns) => Some(thread::with_kernel(|k| k.now.saturating_add(ns))),
+            Ok(ns) => Some(thread::with_kernel(|k| k.after(ns))),
             Err(e) => return ret_int(Err(e)),
         }
     };
@@ -346,7 +346,7 @@ unsafe extern "C" fn recvmmsg(
             flags |= libc::MSG_DONTWAIT;
         }
         // As Linux: the limit is looked at after each message only.
-        if until.is_some_and(|until| thread::with_kernel(|k| k.now >= until)) {
+        if until.is_some_and(|until| thread::with_kernel(|k| k.reached(until))) {
             return i as c_int + 1;
         }
     }
