@@ -10,6 +10,7 @@ use super::clock::Change;
 use super::events::Event;
 use super::net::NetEvent;
 use super::net::flow::{CLIENT, Owner, Phase, SERVER};
+use super::oracle::Touch;
 use super::outcome::HostState;
 use super::sched::{On, State, ThreadName, Wait, name_text};
 
@@ -303,6 +304,9 @@ impl Kernel {
             t.joiner = None;
             t.link = None;
             self.sched.alive -= 1;
+            // What it would have touched next is nobody's concern, and must not look like a pointer to it.
+            let entity = t.entity as usize;
+            self.sched.entities[entity].touch = Touch::UNKNOWN;
             let id = id as u32;
             if let State::Blocked {
                 wait: Wait { on, .. },

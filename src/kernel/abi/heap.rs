@@ -4,58 +4,44 @@
 //! allocate may outlive the run or depend on the company that the run is in. Blocks go back to where they came from.
 //!
 //! Only the thread that runs touches the heap of the program, so it needs no lock. `thread/image.rs` winds it back between
-//! the runs of a batch.
+//! the runs of a batch, `thread/power.rs` tells of the death of programs.
+
+mod arena;
+mod collect;
+mod regions;
 
 use super::raw;
 use crate::kernel::thread;
+use arena::{Arena, HEADER, UNIT, class_of};
+use regions::{BASE, HOSTS, LIMIT, Regions, SPACE};
 use std::cell::UnsafeCell;
 use std::ffi::{c_int, c_void};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Where the heap begins: far from everything that the system places by itself.
-const BASE: usize = 0x1000_0000_0000;
-/// One past its last possible address.
-const LIMIT: usize = BASE + (1 << 40);
-/// What is mapped at a time, at least.
-const CHUNK: usize = 1 << 20;
-/// What stays in memory when the heap is wound back; the rest returns to the system.
-const KEEP: usize = 16 << 20;
 /// From this size on blocks are cleared by pages.
 const LARGE: usize = 4 << 20;
-/// The alignment of every block.
-const UNIT: usize = 16;
-/// Sizes up to here have a class for each unit, larger ones four for each doubling.
-const SMALL: usize = 1024;
-const SMALL_CLASSES: usize = SMALL / UNIT;
-/// Enough for blocks as large as the whole heap.
-const CLASSES: usize = SMALL_CLASSES + 4 * 30;
+/// So many bytes of dead programs are worth a collection, and more where it has a lot to look at.
+const WORTH: usize = 8 << 20;
 
-/// Before each block's first byte.
-#[repr(C)]
-struct Header {
-    class: u32,
-    /// From the block's start to its first byte, which an alignment may have moved.
-    offset: u32,
-    /// The bytes that the caller may use.
-    usable: usize,
-}
-const HEADER: usize = size_of::<Header>();
-
-/// The state of the heap: all of it, so that copying it and the memory below `top` would be a copy of the heap.
+/// The state of the shared arena: all of it, so that copying it and the memory that it has given out would be a copy.
 #[derive(Clone)]
-pub(crate) struct State {
-    /// The first address that was never given out.
-    top: usize,
-    /// Freed blocks of each class, chained through their first word.
-    free: [usize; CLASSES],
-}
+pub(crate) struct State(Arena);
 
 struct Heap {
-    state: State,
-    /// One past the last mapped address.
-    mapped: usize,
-    /// Memory from here on is still as the system gave it: zero.
-    touched: usize,
+    /// The arena of the program that runs.
+    current: *mut Arena,
+    /// That of the test's own host.
+    shared: Arena,
+    /// Those of the other hosts, by their numbers less one; `None` for a dead program's.
+    arenas: Vec<Option<Box<Arena>>>,
+    /// The number of each host's arena; 0 for one that has none.
+    of_host: Vec<u32>,
+    /// The host whose arena is the current one.
+    host: u16,
+    regions: Regions,
+    /// Bytes that programs left which died since the last collection, and how many are worth the next one.
+    dead: usize,
+    worth: usize,
     /// Allocations until the one before which another thread may go on.
     until: u32,
     /// Whether no other thread may go on.
@@ -68,12 +54,14 @@ unsafe impl Sync for Shared {}
 
 #[unsafe(link_section = "squall_keep")]
 static HEAP: Shared = Shared(UnsafeCell::new(Heap {
-    state: State {
-        top: BASE,
-        free: [0; CLASSES],
-    },
-    mapped: BASE,
-    touched: BASE,
+    current: std::ptr::null_mut(),
+    shared: Arena::new(0, BASE),
+    arenas: Vec::new(),
+    of_host: Vec::new(),
+    host: 0,
+    regions: Regions::new(),
+    dead: 0,
+    worth: WORTH,
     until: u32::MAX,
     held: false,
 }));
@@ -133,6 +121,11 @@ pub(crate) fn prepare() {
     let heap = unsafe { &mut *HEAP.0.get() };
     heap.until = 1;
     heap.held = false;
+    heap.current = &raw mut heap.shared;
+    heap.host = 0;
+    heap.of_host.clear();
+    heap.dead = 0;
+    heap.worth = WORTH;
     if PROGRAM[1].load(Ordering::Relaxed) == 0 {
         let (start, end) = thread::program_code();
         PROGRAM[0].store(start, Ordering::Relaxed);
@@ -157,7 +150,7 @@ pub(super) fn place_in_program(address: usize) -> u64 {
 /// The state of the heap, to be handed to [`wind_back`] between runs.
 pub(crate) fn state() -> State {
     // SAFETY: called on the carrier, between runs.
-    unsafe { (*HEAP.0.get()).state.clone() }
+    State(unsafe { (*HEAP.0.get()).shared.clone() })
 }
 
 /// Forgets every block that was allocated since `state` was taken. Called on the carrier, between runs, when nothing that
@@ -165,25 +158,62 @@ pub(crate) fn state() -> State {
 pub(crate) fn wind_back(state: &State) {
     // SAFETY: called on the carrier, between runs.
     let heap = unsafe { &mut *HEAP.0.get() };
-    heap.state.clone_from(state);
-    let keep = (state.top + KEEP).next_multiple_of(4096);
-    if heap.touched > keep {
-        // SAFETY: the range is the heap's own, and nobody uses it any more.
-        unsafe {
-            raw::call6(
-                libc::SYS_madvise,
-                [
-                    keep,
-                    heap.mapped - keep,
-                    libc::MADV_DONTNEED as usize,
-                    0,
-                    0,
-                    0,
-                ],
-            )
-        };
-        heap.touched = keep;
+    heap.shared.wind_back(&state.0);
+    heap.regions.wind_back(&mut heap.shared);
+    heap.arenas.clear();
+    heap.of_host.clear();
+}
+
+/// A thread of `host` gets its turn: what it allocates comes from its program's arena.
+#[inline]
+pub(crate) fn turn(host: u16) {
+    let heap = heap();
+    if heap.host != host {
+        heap.change(host);
     }
+}
+
+/// The program of a host is over, and so is its arena. Called inside the kernel.
+pub(crate) fn program_dies(host: u16) {
+    let heap = heap();
+    let Some(number) = heap.of_host.get_mut(usize::from(host)).map(std::mem::take) else {
+        return;
+    };
+    if let Some(arena) = heap.arenas.get_mut((number as usize).wrapping_sub(1))
+        && let Some(mut arena) = arena.take()
+    {
+        heap.regions.retire(&mut arena);
+        heap.dead += arena.given;
+        if heap.host == host {
+            // The host may allocate before another one gets its turn, in a program that begins anew.
+            heap.change(host);
+        }
+    }
+}
+
+/// Whether a collection is worth its cost.
+#[inline]
+pub(crate) fn collection_is_due() -> bool {
+    let heap = heap();
+    heap.dead >= heap.worth
+}
+
+/// Gives back the memory that dead programs left and that nothing which lives can reach. `stacks` are all stacks, `live` the parts of
+/// them in use. Called inside the kernel.
+///
+/// # Safety
+/// As that of [`collect::collect`].
+pub(crate) unsafe fn collect(stacks: &[(usize, usize)], live: &[(usize, usize)]) {
+    let heap = heap();
+    // SAFETY: the caller's promise.
+    let collected =
+        unsafe { collect::collect(&heap.shared, &heap.arenas, &mut heap.regions, stacks, live) };
+    heap.dead = 0;
+    heap.worth = match collected {
+        Ok(scanned) => WORTH.max(scanned / 2),
+        // The system does not say what memory there is, and will not later: it all stays until the end of the run.
+        Err(_) => usize::MAX,
+    };
 }
 
 /// Whether the running thread is the program's, and calls from the program's code.
@@ -201,21 +231,6 @@ fn is_ours(block: *mut c_void) -> bool {
     (BASE..LIMIT).contains(&(block as usize))
 }
 
-/// The class of a block of so many bytes, header included, and the size of that class.
-#[inline]
-fn class_of(size: usize) -> (usize, usize) {
-    if size <= SMALL {
-        let units = size.div_ceil(UNIT);
-        return (units - 1, units * UNIT);
-    }
-    // Which doubling, counted from SMALL, and which quarter of it.
-    let doubling = (size - 1).ilog2() as usize;
-    let quarter = 1 << (doubling - 2);
-    let steps = (size - (1 << doubling)).div_ceil(quarter);
-    let class = SMALL_CLASSES + (doubling - SMALL.ilog2() as usize) * 4 + steps - 1;
-    (class, (1 << doubling) + steps * quarter)
-}
-
 impl Heap {
     /// A block of at least `size` usable bytes, a multiple of `alignment`, which is a power of two; null without memory.
     /// `zeroed` blocks hold zeros.
@@ -225,38 +240,20 @@ impl Heap {
         let Some(total) = size
             .max(1)
             .checked_add(HEADER + room)
-            .filter(|total| *total < LIMIT - BASE)
+            .filter(|total| *total < SPACE)
         else {
             return no_memory();
         };
         let (class, total) = class_of(total);
-        let mut clean = false;
-        let start = match self.state.free[class] {
-            0 => {
-                let start = self.state.top;
-                if total > self.mapped - start && !self.grow(total) {
-                    return no_memory();
-                }
-                clean = start >= self.touched;
-                self.state.top = start + total;
-                self.touched = self.touched.max(self.state.top);
-                start
-            }
-            start => {
-                // SAFETY: a freed block's first word links to the next one of its class.
-                self.state.free[class] = unsafe { *(start as *const usize) };
-                start
-            }
+        // SAFETY: `prepare` set it before anything was simulated, and arenas are boxed or the heap's own.
+        let arena = unsafe { &mut *self.current };
+        let Some((start, clean)) = arena.take(class, total, &mut self.regions) else {
+            return no_memory();
         };
         let first = (start + HEADER).next_multiple_of(alignment.max(UNIT));
-        let usable = start + total - first;
         // SAFETY: the block is `total` bytes from `start`, mapped and nobody else's; `first` leaves room for the header.
         unsafe {
-            ((first - HEADER) as *mut Header).write(Header {
-                class: class as u32,
-                offset: (first - start) as u32,
-                usable,
-            });
+            arena::begin(start, first, class, total);
             if zeroed && !clean {
                 clear(first, size);
             }
@@ -264,40 +261,53 @@ impl Heap {
         first as *mut c_void
     }
 
-    /// Maps memory until `total` bytes lie between the top and what is mapped.
-    #[cold]
-    fn grow(&mut self, total: usize) -> bool {
-        let size = (total - (self.mapped - self.state.top)).next_multiple_of(CHUNK);
-        if size > LIMIT - self.mapped {
-            return false;
-        }
-        let args = [
-            self.mapped,
-            size,
-            (libc::PROT_READ | libc::PROT_WRITE) as usize,
-            (libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED_NOREPLACE) as usize,
-            usize::MAX,
-            0,
-        ];
-        // SAFETY: the mapping replaces nothing, and the range is used by nobody else.
-        let at = unsafe { raw::call6(libc::SYS_mmap, args) };
-        if at != self.mapped as isize {
-            return false;
-        }
-        self.mapped += size;
-        true
-    }
-
-    /// Takes a block back.
+    /// Takes a block back: it goes to the arena that it came from, if that is not a dead program's.
     #[inline]
     fn release(&mut self, block: *mut c_void) {
-        // SAFETY: `allocate` wrote the header before the block's first byte, and the block is at least a word long.
-        unsafe {
-            let header = (block as usize - HEADER) as *const Header;
-            let class = (*header).class as usize;
-            let start = block as usize - (*header).offset as usize;
-            *(start as *mut usize) = self.state.free[class];
-            self.state.free[class] = start;
+        // SAFETY: the program gives back what it was given.
+        let (start, _) = unsafe { arena::block_of(block as usize) };
+        if start < HOSTS {
+            return self.shared.put(start);
+        }
+        let Some(span) = self.regions.span_at(start) else {
+            return;
+        };
+        let number = self.regions.spans[span].arena;
+        // SAFETY: as in `allocate`.
+        let current = unsafe { &mut *self.current };
+        if current.number == number {
+            return current.put(start);
+        }
+        match self.arenas.get_mut(number as usize - 1) {
+            Some(Some(arena)) => arena.put(start),
+            // SAFETY: the block was in use, so its header is there. Its address is not used again.
+            _ => unsafe { (*(start as *mut arena::Header)).live = false },
+        }
+    }
+
+    /// A host's arena becomes the current one, and is made if need be.
+    #[cold]
+    fn change(&mut self, host: u16) {
+        self.host = host;
+        if host == 0 {
+            self.current = &raw mut self.shared;
+            return;
+        }
+        let index = usize::from(host);
+        if self.of_host.get(index).is_none_or(|number| *number == 0) {
+            // What describes the arenas is no part of the program's heap.
+            thread::outside_kernel(|| {
+                if self.of_host.len() <= index {
+                    self.of_host.resize(index + 1, 0);
+                }
+                let number = self.arenas.len() as u32 + 1;
+                self.of_host[index] = number;
+                self.arenas.push(Some(Box::new(Arena::new(number, HOSTS))));
+            });
+        }
+        let number = self.of_host[index];
+        if let Some(Some(arena)) = self.arenas.get_mut(number as usize - 1) {
+            self.current = &raw mut **arena;
         }
     }
 }
@@ -311,12 +321,7 @@ unsafe fn clear(first: usize, size: usize) {
     let (start, end) = (first.next_multiple_of(4096), (first + size) & !4095);
     // SAFETY: the caller's promise; the pages lie within the range, and the rest of it before and behind them.
     unsafe {
-        if size >= LARGE
-            && raw::call6(
-                libc::SYS_madvise,
-                [start, end - start, libc::MADV_DONTNEED as usize, 0, 0, 0],
-            ) == 0
-        {
+        if size >= LARGE && regions::give_back(start, end) {
             (first as *mut u8).write_bytes(0, start - first);
             (end as *mut u8).write_bytes(0, first + size - end);
             return;
@@ -373,8 +378,8 @@ fn preempted() {
 
 /// The usable size of a block of the program's heap.
 fn usable_size(block: *mut c_void) -> usize {
-    // SAFETY: `allocate` wrote the header before the block's first byte.
-    unsafe { (*((block as usize - HEADER) as *const Header)).usable }
+    // SAFETY: the program asks about what it was given.
+    unsafe { arena::block_of(block as usize) }.1
 }
 
 /// # Safety
@@ -497,7 +502,8 @@ pub unsafe extern "C" fn usable(block: *mut c_void, _: usize) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::{BASE, HEADER, LIMIT, SMALL, class_of};
+    use super::arena::{CLASSES, HEADER, SMALL, class_of, size_of_class};
+    use super::{BASE, LIMIT};
     use crate::kernel::testing::run;
     use crate::kernel::{Config, End};
     use std::alloc::{Layout, alloc, alloc_zeroed, dealloc, realloc};
@@ -522,7 +528,7 @@ mod tests {
                 (class, total) == last || (class > last.0 && total > last.1) || size < SMALL,
                 "{size}"
             );
-            assert!(class < super::CLASSES);
+            assert!(class < CLASSES && size_of_class(class as u8) == total);
             last = (class, total);
         }
     }

@@ -4,6 +4,7 @@
 use super::baton::Baton;
 use super::context::{self, Context};
 use super::{CARRIER, INSIDE, Inside, ME, machine, me, with_kernel};
+use crate::kernel::abi::heap;
 use crate::kernel::power::Death;
 use std::sync::atomic::Ordering;
 
@@ -18,6 +19,7 @@ pub(super) fn host_dies(host: u16, death: Death) {
         let _inside = Inside::enter();
         let me = me();
         m.statics.forget(host);
+        heap::program_dies(host);
         for index in 0..m.slots.len() {
             let thread = m.slot(index).thread;
             if thread == CARRIER

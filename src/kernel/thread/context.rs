@@ -126,6 +126,11 @@ impl Context {
         Context { sp: 0, fs: 0 }
     }
 
+    /// Where the stack of a suspended context ends; its registers lie there.
+    pub(super) fn sp(&self) -> usize {
+        self.sp
+    }
+
     /// A context that will call `entry(arg)` on the stack that ends at `top`, with `fs` as its thread control block.
     ///
     /// # Safety

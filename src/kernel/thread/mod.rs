@@ -17,12 +17,14 @@ pub mod ledger;
 mod life;
 mod place;
 pub mod power;
+mod roots;
 mod simulate;
 mod slot;
 mod statics;
 pub mod trap;
 mod waker;
 
+use super::abi::heap;
 use super::sched::{CARRIER, ThreadName};
 use super::{End, Kernel, Sink};
 use baton::Baton;
@@ -217,8 +219,9 @@ impl Machine {
         self.kernel.switches += 1;
         self.kernel.sched.current = thread;
         if thread != CARRIER {
-            self.statics
-                .turn(self.kernel.sched.threads[thread as usize].host);
+            let host = self.kernel.sched.threads[thread as usize].host;
+            heap::turn(host);
+            self.statics.turn(host);
         }
     }
 

@@ -60,6 +60,7 @@ fn known_program(host: u16, new: Option<Program>) -> Option<Program> {
 /// Outside a simulation, and if it never had one.
 pub fn start_program(host: u16, program: Option<Box<dyn Fn() + Send>>) {
     assert!(simulated(), "hosts exist only inside a simulation");
+    super::roots::collect_if_due();
     let again = program.is_none();
     let program = known_program(host, program.map(|p| Program(Box::leak(p))));
     let name = with_kernel(|k| {
