@@ -358,3 +358,32 @@ fn links_are_between_hosts_that_exist() {
     let expected = "there is no host \"nobody\"; the hosts are \"test\"";
     assert!(text.contains(expected), "{text}");
 }
+
+#[squall::test(seeds = 10, audit = 100)]
+async fn a_lost_segment_is_repeated_without_waiting_for_the_timer(sim: Sim) {
+    const BYTES: usize = 2_000_000;
+    sim.host("server", || async {
+        let listener = TcpListener::bind("0.0.0.0:80").await.unwrap();
+        let (mut s, _) = listener.accept().await.unwrap();
+        let mut got = Vec::new();
+        s.read_to_end(&mut got).await.unwrap();
+        assert!(got.iter().enumerate().all(|(i, b)| *b == i as u8));
+        s.write_all(&(got.len() as u64).to_be_bytes())
+            .await
+            .unwrap();
+        std::future::pending::<()>().await;
+    });
+    let link = sim.link("test", "server");
+    link.latency(5 * MS).segment(1448);
+    tokio::time::sleep(10 * MS).await;
+    let mut s = TcpStream::connect("server:80").await.unwrap();
+    link.loss(0.005);
+    let began = Instant::now();
+    let data: Vec<u8> = (0..BYTES).map(|i| i as u8).collect();
+    s.write_all(&data).await.unwrap();
+    s.shutdown().await.unwrap();
+    assert_eq!(s.read_u64().await.unwrap(), BYTES as u64);
+    // About ten segments and ten acknowledgements are lost. If each segment waited for the timer, that were 2.6 to 8 seconds.
+    let took = began.elapsed();
+    assert!(took < 1500 * MS, "{took:?}");
+}

@@ -1,8 +1,8 @@
 //! TCP between hosts: segments, acknowledgements, the window, retransmission, and giving up. How a connection begins is in
 //! [`handshake`](super::handshake).
 //!
-//! Packets of one end never overtake each other, so a gap at the receiver means a loss, and the sender goes back to it when
-//! its timer expires. Payload is not copied into packets: a segment names a range of the sender's buffer, which keeps it
+//! Packets of one end never overtake each other, so a gap at the receiver means a loss, and the sender goes back to it at the
+//! third acknowledgement that brings nothing new (RFC 5681), or when its timer expires. Payload is not copied into packets: a segment names a range of the sender's buffer, which keeps it
 //! until it is acknowledged.
 
 use super::NetEvent;
@@ -17,6 +17,8 @@ const RTO_MIN: u64 = 200 * MS;
 const RTO_MAX: u64 = 120_000 * MS;
 /// Data is repeated so often: then about a quarter of an hour has passed.
 const DATA_RETRIES: u32 = 15;
+/// So many acknowledgements that bring nothing new say that a segment was lost.
+const DUPLICATES: u32 = 3;
 /// One segment in so many is cut at a random place.
 const CUT: u64 = 4;
 
@@ -63,6 +65,10 @@ pub(crate) struct Wire {
     /// When something is repeated; 0 if nothing is waited for.
     retransmit_at: u64,
     timer_pending: bool,
+    /// Acknowledgements in a row that brought nothing new.
+    duplicates: u32,
+    /// Until more than this is acknowledged they tell of what is being repeated already (RFC 6582).
+    recover: Option<u64>,
     /// Since when the oldest unacknowledged byte waits.
     waits_since: u64,
     pub(super) retries: u32,
@@ -88,6 +94,8 @@ impl Default for Wire {
             last_arrival: 0,
             retransmit_at: 0,
             timer_pending: false,
+            duplicates: 0,
+            recover: None,
             waits_since: 0,
             retries: 0,
             round_trip: 0,
@@ -142,6 +150,14 @@ impl Wire {
     fn timeout(&self) -> u64 {
         let base = self.round_trip + (4 * self.deviation).max(RTO_MIN);
         (base << self.retries.min(20)).min(RTO_MAX)
+    }
+
+    /// What was sent and not acknowledged is sent again.
+    fn go_back(&mut self, recover: u64) {
+        self.recover = Some(recover);
+        self.next = self.unacknowledged;
+        self.fin_sent &= self.fin_acknowledged;
+        self.sample = None;
     }
 
     fn sampled(&mut self, took: u64) {
@@ -351,6 +367,7 @@ impl Kernel {
         let end = wire.end_of_stream();
         let gained = ack.min(end).saturating_sub(wire.unacknowledged);
         let blocked = !wire.waiting_for_ack();
+        let repeats = gained == 0 && !blocked && ack == wire.unacknowledged && limit <= wire.limit;
         wire.out.consume(gained as usize);
         wire.unacknowledged += gained;
         wire.next = wire.next.max(wire.unacknowledged);
@@ -363,6 +380,11 @@ impl Kernel {
             wire.sampled(now - sent);
         }
         let advanced = gained > 0 || wire.fin_acknowledged;
+        wire.duplicates = if repeats { wire.duplicates + 1 } else { 0 };
+        if wire.duplicates == DUPLICATES && wire.recover.is_none_or(|recover| ack > recover) {
+            // What was under way arrives before what is repeated, so later ones of a higher offset tell of another loss.
+            wire.go_back(ack);
+        }
         if advanced || blocked {
             wire.retries = 0;
         }
@@ -457,8 +479,7 @@ impl Kernel {
             Phase::Open => {
                 let wire = &mut me.wire;
                 let probe = !wire.waiting_for_ack();
-                wire.next = wire.unacknowledged;
-                wire.fin_sent &= wire.fin_acknowledged;
+                wire.go_back(wire.highest);
                 let packet = wire.probe();
                 if probe {
                     self.wire_send(id, side, packet);
