@@ -56,6 +56,10 @@ mod sim;
 pub use check::history;
 pub use explore::Selection as Strategy;
 pub use fault::{
+    Breakable, Fault, FaultKind, FaultWindow, HostRanges, LinkRanges, Nemesis, NemesisOptions,
+    Plan, UnknownFault,
+};
+pub use fault::{
     CancelAtSomeAwait, CancelEachAwait, CancelEachAwaitOf, Cancelled, Faults, Stress, SweepError,
     Swept, cancel_at_every_await, cancel_at_every_await_of, cancel_at_some_await, stress,
     stress_with,
@@ -66,3 +70,11 @@ pub use run::{
     Builder, Error, Failure, Flavor, Isolation, Result, Returned, Settings, Summary, test,
 };
 pub use sim::{Host, HostOutcome, HostState, Hosts, Latency, Link, Partition, Shape, Sim, Storage};
+pub use sim::{Settle, Unsettled};
+
+/// The snippets of the documents, compiled.
+#[cfg(doctest)]
+mod documents {
+    #[doc = include_str!("../docs/nemesis.md")]
+    struct Nemesis;
+}

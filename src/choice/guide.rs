@@ -30,11 +30,18 @@ pub enum Question {
     Task = 1,
     /// A number below a bound.
     Number = 2,
+    /// The same, of a plan of faults: it is known by its label instead of by who ran.
+    Planned = 3,
 }
 
 impl Question {
     /// Every kind of question, in the order of their numbers.
-    pub const ALL: [Question; 3] = [Question::Switch, Question::Task, Question::Number];
+    pub const ALL: [Question; 4] = [
+        Question::Switch,
+        Question::Task,
+        Question::Number,
+        Question::Planned,
+    ];
 }
 
 /// What the plainest answer is when an entity offers to let others go first. Bugs between yields are told with fewer departures
@@ -55,7 +62,7 @@ pub struct Departure {
     pub domain: Domain,
     /// Its kind.
     pub question: Question,
-    /// The entity that ran when it came, as far as the questions before tell.
+    /// The entity that ran when it came, as far as the questions before tell; of a planned fault's question the label.
     pub who: u32,
     /// How many questions of this domain and kind had come before while that entity ran.
     pub nth: u32,
@@ -189,7 +196,10 @@ impl Lens {
 
     /// One question more; the answer that the guide has for it.
     fn next(&mut self, domain: Domain, question: Question) -> Option<u64> {
-        let list = (domain, question, self.running);
+        self.next_of((domain, question, self.running))
+    }
+
+    fn next_of(&mut self, list: List) -> Option<u64> {
         let answers = self.answers(list);
         let nth = answers.asked;
         answers.asked += 1;
@@ -283,10 +293,13 @@ impl Lens {
         departure
     }
 
-    /// A number below `of`.
-    pub(super) fn number(&mut self, domain: Domain, of: u64) -> u64 {
+    /// A number below `of`; the label of a planned fault's question, if it is one.
+    pub(super) fn number(&mut self, domain: Domain, label: Option<u32>, of: u64) -> u64 {
         self.plain = 0;
-        let due = self.next(domain, Question::Number);
+        let due = match label {
+            Some(label) => self.next_of((domain, Question::Planned, label)),
+            None => self.next(domain, Question::Number),
+        };
         // The bound may have changed with the program.
         due.map_or(0, |answer| answer.min(of - 1))
     }
@@ -369,7 +382,7 @@ mod tests {
             assert_eq!(index, usual);
             assert_eq!(lens.picked(question, index), None);
         }
-        assert_eq!(lens.number(Domain::Time, 9), 0);
+        assert_eq!(lens.number(Domain::Time, None, 9), 0);
         assert_eq!(lens.counted(9, 0), None);
     }
 

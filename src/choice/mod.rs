@@ -376,8 +376,8 @@ impl Choices {
 
     /// A number, where somebody looks on or answers instead of the stream, which would have given `drawn`.
     #[cold]
-    fn number_watched(&mut self, domain: Domain, n: u64, drawn: u64) -> u64 {
-        let guided = self.lens.as_mut().map(|lens| lens.number(domain, n));
+    fn number_watched(&mut self, domain: Domain, label: Option<u32>, n: u64, drawn: u64) -> u64 {
+        let guided = self.lens.as_mut().map(|lens| lens.number(domain, label, n));
         let value = match guided {
             Some(value) if self.guided() => value,
             _ => {
@@ -475,7 +475,16 @@ impl Oracle for Choices {
         if self.plain {
             return value;
         }
-        self.number_watched(domain, n, value)
+        self.number_watched(domain, None, n, value)
+    }
+
+    fn planned(&mut self, label: u32, n: u64) -> u64 {
+        let n = n.max(1);
+        let value = self.streams.of(Domain::Faults).below(n);
+        if self.plain {
+            return value;
+        }
+        self.number_watched(Domain::Faults, Some(label), n, value)
     }
 
     fn preemption(&mut self, styles: u64) -> u64 {
@@ -487,7 +496,7 @@ impl Oracle for Choices {
         if self.plain {
             return style;
         }
-        self.number_watched(Domain::Schedule, styles, style)
+        self.number_watched(Domain::Schedule, None, styles, style)
     }
 
     fn fill(&mut self, domain: Domain, bytes: &mut [u8]) {

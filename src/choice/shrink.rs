@@ -8,7 +8,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::guide::{Departure, Question, Size};
-use crate::kernel::Domain;
+use crate::kernel::{Domain, label_kind};
 
 /// The most candidates that are accepted.
 pub const ACCEPTED: u64 = 500;
@@ -145,6 +145,8 @@ pub fn shrink<T: Tries>(run: Run, tries: &mut T) -> Result<(Run, u64), T::Error>
         let before = work.accepted;
         work.beginning()?;
         work.areas_off()?;
+        work.planned(label_kind)?;
+        work.planned(|label| label)?;
         for area in AREAS {
             work.groups(area)?;
         }
@@ -265,6 +267,42 @@ impl<T: Tries> Work<'_, T> {
             if !places.is_empty() {
                 self.take(&[Edit::without(&places)])?;
             }
+        }
+        Ok(())
+    }
+
+    /// Leaves out what a plan of faults holds, all questions of a label together, as far as `of` tells labels apart: whole kinds
+    /// of faults, or single occurrences. Halves first, those that came last first.
+    fn planned(&mut self, of: impl Fn(u32) -> u32) -> Result<(), T::Error> {
+        let is_planned = |departure: &&Departure| departure.question == Question::Planned;
+        let units = |departures: &[Departure]| {
+            let mut units: Vec<u32> = Vec::new();
+            for departure in departures.iter().filter(is_planned) {
+                if !units.contains(&of(departure.who)) {
+                    units.push(of(departure.who));
+                }
+            }
+            units
+        };
+        let mut group = units(&self.best.departures).len().div_ceil(2);
+        while group > 0 {
+            let mut needed = 0;
+            loop {
+                let all = units(&self.best.departures);
+                let open = &all[..all.len().saturating_sub(needed)];
+                let without = |chunk: &[u32]| {
+                    let belongs = |departure: &Departure| {
+                        is_planned(&departure) && chunk.contains(&of(departure.who))
+                    };
+                    Edit::without(&self.places(belongs))
+                };
+                let edits: Vec<Edit> = open.rchunks(group).map(without).collect();
+                match self.take(&edits)? {
+                    None => break,
+                    Some(at) => needed += at * group,
+                }
+            }
+            group /= 2;
         }
         Ok(())
     }
@@ -431,6 +469,27 @@ mod tests {
         };
         let (run, accepted) = shrink(run_of(start), &mut tries).unwrap();
         (run.departures, accepted, tries.ran)
+    }
+
+    #[test]
+    fn kinds_of_planned_faults_go_before_occurrences() {
+        let planned = |kind: u32, occurrence: u32, nth: u32| Departure {
+            question: Question::Planned,
+            who: kind << crate::kernel::OCCURRENCE_BITS | occurrence,
+            ..number(Domain::Faults, nth, 9)
+        };
+        let all = (1..6).flat_map(|kind| {
+            (0..8).flat_map(move |occurrence| (0..4).map(move |nth| planned(kind, occurrence, nth)))
+        });
+        // It needs the fifth occurrence of the third kind, whole, and the kind to be active.
+        let needs = |departures: &[Departure]| {
+            let has =
+                |occurrence| (0..4).all(|nth| departures.contains(&planned(3, occurrence, nth)));
+            has(0) && has(5)
+        };
+        let (left, _, ran) = shrunk(all.collect(), needs);
+        assert_eq!(left.len(), 8);
+        assert!(ran < 300, "{ran} runs");
     }
 
     fn noise(count: u32) -> Vec<Departure> {

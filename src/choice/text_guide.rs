@@ -24,7 +24,7 @@ use crate::kernel::Domain;
 /// Begins the first line of a guide.
 pub(super) const SHRUNK: &str = "shrunk: ";
 
-const QUESTION_NAMES: [&str; Question::ALL.len()] = ["switch", "task", "number"];
+const QUESTION_NAMES: [&str; Question::ALL.len()] = ["switch", "task", "number", "planned"];
 const OFFER_NAMES: [&str; 2] = ["taken", "left"];
 const WIDTH: usize = 96;
 

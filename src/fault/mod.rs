@@ -7,6 +7,9 @@
 
 mod cancel;
 mod cut;
+pub(crate) mod names;
+pub(crate) mod nemesis;
+pub(crate) mod shape;
 mod site;
 mod stress;
 
@@ -15,6 +18,12 @@ pub use cancel::{
     cancel_at_every_await_of,
 };
 pub use cut::{CancelAtSomeAwait, Cancelled, cancel_at_some_await};
+pub use names::Hosts;
+pub use nemesis::{
+    Breakable, Fault, FaultKind, FaultWindow, HostRanges, LinkRanges, Nemesis, NemesisOptions,
+    Plan, UnknownFault,
+};
+pub use shape::Shape;
 pub use stress::{Faults, Stress, stress, stress_with};
 
 use crate::kernel::{self, Domain};

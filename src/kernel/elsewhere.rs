@@ -167,3 +167,64 @@ pub fn violate(violation: Violation) -> ! {
 pub fn keep_turn<R>(f: impl FnOnce() -> R) -> R {
     f()
 }
+
+/// Something that still happens. Never, here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unrest {}
+
+impl Unrest {
+    /// When it happens.
+    pub fn at(&self) -> Option<u64> {
+        match *self {}
+    }
+}
+
+/// # Panics
+/// Always.
+pub fn spawn_background(_: &str, _: Box<dyn FnOnce() + Send>) {
+    panic!("faults and waits exist only inside a simulation")
+}
+
+/// Always `None`.
+pub fn unrest(_: u64) -> Option<Unrest> {
+    None
+}
+
+/// Never called.
+pub fn unrest_text(unrest: Unrest) -> String {
+    match unrest {}
+}
+
+/// Always false.
+pub fn stuck() -> bool {
+    false
+}
+
+/// Always `None`.
+pub fn draw_planned(_: u32, _: u64) -> Option<u64> {
+    None
+}
+
+/// # Panics
+/// Always.
+pub fn link_setting(_: u16, _: u16, _: &LinkChange) -> LinkChange {
+    panic!("links exist only inside a simulation")
+}
+
+/// # Panics
+/// Always.
+pub fn descriptors(_: u16) -> (u32, u32) {
+    panic!("hosts exist only inside a simulation")
+}
+
+/// # Panics
+/// Always.
+pub fn had_program(_: u16) -> bool {
+    panic!("hosts exist only inside a simulation")
+}
+
+/// # Panics
+/// Always.
+pub fn stalled_until(_: u16) -> u64 {
+    panic!("hosts exist only inside a simulation")
+}

@@ -78,6 +78,11 @@ impl Events {
         self.heap.peek().map_or(u64::MAX, |e| e.at)
     }
 
+    /// Every event with its time, outdated ones too, in no order.
+    pub(crate) fn all(&self) -> impl Iterator<Item = (u64, &Event)> {
+        self.heap.iter().map(|e| (e.at, &e.event))
+    }
+
     /// Takes the next event, if one is due at or before `now`.
     pub(crate) fn pop_due(&mut self, now: u64) -> Option<Event> {
         if self.next_at() > now {

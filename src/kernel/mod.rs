@@ -33,6 +33,7 @@ on_supported_platforms! {
     pub(crate) mod memory;
     pub(crate) mod net;
     mod preempt;
+    mod rest;
     pub(crate) mod power;
     pub(crate) mod sched;
     mod storage;
@@ -48,7 +49,9 @@ on_supported_platforms! {
     pub use record::{About, Cause, Record, ThreadFacts, What, Wire};
     pub use thread::doors::*;
     pub use thread::ledger::{RunValue, keep_turn, note, run_value, tally, violate};
+    pub use rest::Unrest;
     pub use thread::power::*;
+    pub use thread::rest::*;
     pub use thread::{Watched, fault, image, prewarm, simulate, trap, watched_waker};
     pub(crate) use world::{Cost, Kernel, Step};
 }
@@ -69,7 +72,10 @@ mod elsewhere;
 pub use elsewhere::*;
 
 pub use errno::{Errno, Result};
-pub use oracle::{Domain, Entity, NOBODY, Oracle, Pick, TASKS_SEEN, Touch};
+pub use oracle::{
+    Domain, Entity, LABEL_BITS, NOBODY, OCCURRENCE_BITS, Oracle, Pick, TASKS_SEEN, Touch,
+    label_kind,
+};
 pub use outcome::{
     Config, End, HostChange, HostInfo, HostState, Outcome, Reached, Refused, Sink, Tallies, Tally,
     TaskReport, ThreadReport, Violation,

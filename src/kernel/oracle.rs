@@ -42,6 +42,16 @@ impl Domain {
     ];
 }
 
+/// How wide the label of a planned fault's question is, in bits.
+pub const LABEL_BITS: u32 = 28;
+/// Of these, how many tell the occurrences of one kind of fault apart; the others name the kind, and whose plan it is.
+pub const OCCURRENCE_BITS: u32 = 18;
+
+/// What labels of one kind of fault have in common.
+pub fn label_kind(label: u32) -> u32 {
+    label >> OCCURRENCE_BITS
+}
+
 /// Stands for "no entity": the parent of the first one.
 pub const NOBODY: u32 = u32::MAX;
 
@@ -119,6 +129,12 @@ pub trait Oracle: Any + Send {
     /// A number in `0..n`, uniform unless a strategy or a log says otherwise; `n` is at least 1. Questions are put so that 0
     /// is the plainest answer: the least delay, nothing cut short, no fault. Shrinking makes numbers smaller.
     fn below(&mut self, domain: Domain, n: u64) -> u64;
+    /// As [`Oracle::below`] in [`Domain::Faults`], for what a plan of faults leaves open. `label` says what the question belongs to, in
+    /// [`LABEL_BITS`] bits, so that an answer stays with it whatever else is asked before: see [`label_kind`].
+    fn planned(&mut self, label: u32, n: u64) -> u64 {
+        let _ = label;
+        self.below(Domain::Faults, n)
+    }
     /// Whether [`Oracle::pick_task`] is of more use with the tasks' identities, which cost time to find. Once it says no in a
     /// run it need not be asked again.
     fn sees_tasks(&self) -> bool {

@@ -24,6 +24,21 @@ pub enum Delay {
     Recorded(Arc<[u64]>),
 }
 
+/// Always the same time.
+impl From<Duration> for Delay {
+    fn from(time: Duration) -> Delay {
+        Delay::from(time..=time)
+    }
+}
+
+/// Uniform over the range; an empty one is as its beginning.
+impl From<std::ops::RangeInclusive<Duration>> for Delay {
+    fn from(range: std::ops::RangeInclusive<Duration>) -> Delay {
+        let ns = |time: &Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        Delay::Uniform(ns(range.start()), ns(range.end()))
+    }
+}
+
 /// Shares are counted in millionths.
 pub const MILLION: u64 = 1_000_000;
 

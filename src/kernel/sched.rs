@@ -6,9 +6,10 @@
 //! Whoever picks sees *entities*. A thread that polls a task (see [`super::identity`]) stands for the task, any other for itself.
 
 use super::clock::Until;
-use super::descriptor::ObjectId;
+use super::descriptor::{ObjectId, Objects};
 use super::events::Event;
 use super::identity::{Link, Who};
+use super::net::Net;
 use super::oracle::{Entity, NOBODY, Pick, Touch};
 use super::record::What;
 use super::{End, Kernel};
@@ -117,6 +118,8 @@ pub(crate) struct Thread {
     /// Which of the machine's slots carries it.
     pub(crate) slot: usize,
     pub(crate) detached: bool,
+    /// It belongs to the harness and not to the program: what it waits for keeps nothing alive, and its turns are no progress.
+    pub(crate) background: bool,
     /// It gets no turn, whatever its state is: it or its host is stalled, or that is paused.
     pub(crate) frozen: bool,
     /// Until then it is stalled by itself (virtual nanoseconds); 0 if it is not.
@@ -332,6 +335,7 @@ impl Kernel {
             generation: 0,
             slot,
             detached: false,
+            background: false,
             frozen,
             stalled: 0,
             joiner: None,
@@ -418,7 +422,9 @@ impl Kernel {
         self.sched.entities[face as usize].touch = on.touch();
         self.sched.enter(id);
         self.sched.point = true;
-        self.progress();
+        if !self.sched.threads[id as usize].background {
+            self.progress();
+        }
         match on {
             On::Object(object) => self.unwatch(object, id),
             On::Objects(objects) => {
@@ -554,18 +560,29 @@ impl Kernel {
     }
 
     pub(crate) fn sweep_events(&mut self) {
-        let threads = &self.sched.threads;
-        let objects = &self.objects;
-        let net = &self.net;
-        self.events.sweep(|event| match event {
-            Event::Deadline { thread, generation } => {
-                threads.get(*thread as usize).is_some_and(|t| {
-                    t.generation == *generation && matches!(t.state, State::Blocked { .. })
-                })
-            }
-            Event::Timer { object, generation } => objects.timer_is_live(*object, *generation),
-            Event::Net(event) => net.is_live(event),
-            Event::StallEnds { .. } | Event::ThreadStallEnds { .. } => true,
-        });
+        let live = live(&self.sched.threads, &self.objects, &self.net);
+        self.events.sweep(live);
+    }
+
+    /// What is pending and not outdated, with its time, in no order.
+    pub(super) fn pending(&self) -> impl Iterator<Item = (u64, &Event)> {
+        let live = live(&self.sched.threads, &self.objects, &self.net);
+        self.events.all().filter(move |(_, event)| live(event))
+    }
+}
+
+/// Whether anything can come of an event.
+fn live<'k>(
+    threads: &'k [Thread],
+    objects: &'k Objects,
+    net: &'k Net,
+) -> impl Fn(&Event) -> bool + 'k {
+    move |event| match event {
+        Event::Deadline { thread, generation } => threads.get(*thread as usize).is_some_and(|t| {
+            t.generation == *generation && matches!(t.state, State::Blocked { .. })
+        }),
+        Event::Timer { object, generation } => objects.timer_is_live(*object, *generation),
+        Event::Net(event) => net.is_live(event),
+        Event::StallEnds { .. } | Event::ThreadStallEnds { .. } => true,
     }
 }

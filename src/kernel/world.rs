@@ -288,6 +288,11 @@ impl Kernel {
         }
     }
 
+    /// Whether there was no progress for so long that somebody seems to spin.
+    pub(super) fn spins(&self) -> bool {
+        self.idle > PATIENCE
+    }
+
     /// Something happened that a livelocked program would not do.
     #[inline]
     pub(crate) fn progress(&mut self) {
@@ -350,6 +355,7 @@ impl Kernel {
         for (id, t) in self.sched.threads.iter().enumerate() {
             let (call, waits_for) = match &t.state {
                 State::Done => continue,
+                _ if t.background => continue,
                 State::Runnable if t.frozen => (
                     "runnable".to_owned(),
                     match t.stalled {

@@ -4,6 +4,7 @@
 //! `run` fills a [`Recorded`] in the child process, shows its story on the failure's page, and writes the rest to files. Nothing here touches the
 //! kernel or the system; all of it is data in and text out.
 
+mod faults;
 mod html;
 mod layout;
 mod lines;
@@ -16,6 +17,7 @@ mod timeline;
 mod tracks;
 mod waits;
 
+pub(crate) use faults::faults;
 pub(crate) use html::{Document, html};
 pub(crate) use lines::lines;
 pub(crate) use perfetto::perfetto;

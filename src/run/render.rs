@@ -77,7 +77,15 @@ pub(crate) fn failure(told: &Told<'_>) -> String {
     for remark in remarks {
         page.line(format!("  {remark}"));
     }
-    page.line(format!("  the run: {}", facts(report).join(", ")));
+    // What a nemesis drew is long.
+    let (nemesis, facts): (Vec<String>, Vec<String>) = facts(report)
+        .into_iter()
+        .partition(|fact| fact.starts_with("nemesis"));
+    page.line(format!("  the run: {}", facts.join(", ")));
+    nemesis
+        .iter()
+        .for_each(|note| page.line(format!("  {note}")));
+    faults(&mut page, report.trace.as_ref());
     if let Some(divergence) = &report.divergence {
         page.line(format!("  {divergence}"));
     }
@@ -123,6 +131,22 @@ pub(super) fn facts(report: &RunReport) -> Vec<String> {
         facts.push(format!("{} kernel entries", report.steps));
     }
     facts
+}
+
+/// The faults of a nemesis or a plan: how many there were, and which were in force in the end.
+fn faults(page: &mut Page, recorded: Option<&Recorded>) {
+    let Some((count, open)) = recorded.map(report::faults).filter(|(count, _)| *count > 0) else {
+        return;
+    };
+    let s = if count == 1 { "" } else { "s" };
+    if open.is_empty() {
+        return page.line(format!("  {count} fault{s}, none in force in the end"));
+    }
+    page.line(format!("  {count} fault{s}; in force in the end:"));
+    for fault in open {
+        let since = show_nanoseconds(fault.began);
+        page.line(format!("    {}, since {since}", fault.what));
+    }
 }
 
 fn verdict(page: &mut Page, verdict: &Verdict, waits: &[String]) {

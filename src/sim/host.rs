@@ -1,5 +1,6 @@
 //! Hosts of the simulated world, as a test starts, names, breaks and mends them.
 
+use super::Hosts;
 use super::link::ns;
 use super::outcome::{HostOutcome, Worded};
 use super::storage::Storage;
@@ -272,6 +273,12 @@ impl Host {
 
 /// The same on Linux, whatever the architecture, and all that is needed where the kernel does not run.
 const SIGTERM: i32 = 15;
+
+impl Hosts for Host {
+    fn names(&self) -> Vec<String> {
+        vec![self.name().to_owned()]
+    }
+}
 
 impl From<kernel::HostInfo> for Host {
     fn from(info: kernel::HostInfo) -> Host {

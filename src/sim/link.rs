@@ -82,6 +82,12 @@ impl Latency {
     }
 }
 
+impl From<Latency> for Delay {
+    fn from(latency: Latency) -> Delay {
+        latency.0
+    }
+}
+
 /// A range stands for the uniform distribution over it.
 impl From<RangeInclusive<Duration>> for Latency {
     fn from(range: RangeInclusive<Duration>) -> Latency {

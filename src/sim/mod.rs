@@ -1,22 +1,25 @@
 //! What a test holds in its hands: the simulated world. `run` makes one [`Sim`] for each run and hands it to the test's
 //! body; everything here calls the kernel.
 
+mod errand;
+mod faults;
 mod host;
 mod link;
-mod names;
 mod outcome;
 pub(crate) mod scope;
 mod shape;
 mod storage;
 
+pub use crate::fault::{Hosts, Shape};
 pub use crate::kernel::HostState;
+pub use faults::{Settle, Unsettled};
 pub use host::Host;
 pub use link::{Latency, Link};
-pub use names::Hosts;
 pub use outcome::HostOutcome;
-pub use shape::{Partition, Shape};
+pub use shape::Partition;
 pub use storage::Storage;
 
+use crate::fault::names;
 use std::time::Duration;
 
 /// The simulated world of one run.

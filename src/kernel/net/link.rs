@@ -130,6 +130,28 @@ impl Link {
         self.duplication | self.reordering | self.corruption != 0
     }
 
+    /// How it is now, in the respect that a change is about.
+    fn setting(&self, like: &LinkChange) -> LinkChange {
+        match like {
+            LinkChange::Delay(_) => LinkChange::Delay(self.delay.clone()),
+            LinkChange::Jitter(_) => LinkChange::Jitter(self.jitter),
+            LinkChange::Bandwidth(_) => LinkChange::Bandwidth(self.bandwidth),
+            LinkChange::Queue(_) => LinkChange::Queue(self.queue),
+            LinkChange::Loss(_) => LinkChange::Loss(self.loss),
+            LinkChange::Duplication(_) => LinkChange::Duplication(self.duplication),
+            LinkChange::Reordering(..) => {
+                LinkChange::Reordering(self.reordering, self.reordered_by)
+            }
+            LinkChange::Corruption(_) => LinkChange::Corruption(self.corruption),
+            LinkChange::Segment(_) => LinkChange::Segment(self.segment),
+            LinkChange::SlowClose(_) => LinkChange::SlowClose(self.slow_close),
+            LinkChange::Down(_) => LinkChange::Down(self.down),
+            LinkChange::Hold(_) => LinkChange::Hold(self.hold),
+            LinkChange::Reset => LinkChange::Reset,
+            LinkChange::Default => LinkChange::Default,
+        }
+    }
+
     fn change(&mut self, change: &LinkChange) {
         match change {
             LinkChange::Delay(delay) => self.delay = delay.clone(),
@@ -189,6 +211,11 @@ impl Kernel {
             LinkChange::Reset => self.reset_crossing(from, to),
             _ => {}
         }
+    }
+
+    /// How a direction of a link is now, in the respect that a change is about.
+    pub(crate) fn link_setting(&self, from: u16, to: u16, like: &LinkChange) -> LinkChange {
+        self.net.links.get(from, to).setting(like)
     }
 
     /// A decision that a fault of this share happens. 0, the simplest answer, is that it does not.

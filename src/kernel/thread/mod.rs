@@ -17,6 +17,7 @@ pub mod ledger;
 mod life;
 mod place;
 pub mod power;
+pub mod rest;
 mod roots;
 mod simulate;
 mod slot;

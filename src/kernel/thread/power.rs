@@ -24,7 +24,7 @@ impl Program {
 }
 
 /// Starts a detached thread on a host.
-fn spawn_on(host: u16, name: &str, body: Box<dyn FnOnce() + Send>) {
+pub(super) fn spawn_on(host: u16, name: &str, body: Box<dyn FnOnce() + Send>) -> u32 {
     extern "C" fn start(body: *mut c_void) -> *mut c_void {
         // SAFETY: the pointer is the one that was leaked for this thread below, and it is used once.
         let body = unsafe { Box::from_raw(body.cast::<Box<dyn FnOnce() + Send>>()) };
@@ -35,6 +35,7 @@ fn spawn_on(host: u16, name: &str, body: Box<dyn FnOnce() + Send>) {
     let name = thread_name(name);
     let (id, _) = spawn(Some(host), name, slot::STACK, start, arg);
     with_kernel(|k| k.sched.threads[id as usize].detached = true);
+    id
 }
 
 /// The program of a host, after `new` became it if there is one.
@@ -72,7 +73,7 @@ pub fn start_program(host: u16, program: Option<Box<dyn Fn() + Send>>) {
     let Some(program) = program else {
         panic!("the host {name:?} never had a program that could be started again");
     };
-    spawn_on(host, &name, Box::new(move || program.run()));
+    let _ = spawn_on(host, &name, Box::new(move || program.run()));
 }
 
 /// What a host is doing.
@@ -111,7 +112,7 @@ pub fn change_host(host: u16, change: HostChange) {
                 "signals cannot be sent to hosts: this executable was stripped of its symbol table, by which the statics \
                  are found that each host needs for itself; build it with `strip = \"none\"` or `strip = \"debuginfo\"`"
             );
-            spawn_on(
+            let _ = spawn_on(
                 host,
                 "signal",
                 Box::new(move || {

@@ -1,9 +1,8 @@
 //! How a test names hosts.
 
-use super::Host;
 use crate::kernel;
 
-/// One host or several, as arguments name them: `"orders"`, a [`Host`], or an array, slice or vector of either.
+/// One host or several, as arguments name them: `"orders"`, a [`Host`](crate::Host), or an array, slice or vector of either.
 pub trait Hosts {
     /// Their names.
     fn names(&self) -> Vec<String>;
@@ -17,12 +16,6 @@ macro_rules! texts {
     })* };
 }
 texts!(str, String);
-
-impl Hosts for Host {
-    fn names(&self) -> Vec<String> {
-        vec![self.name().to_owned()]
-    }
-}
 
 impl<H: Hosts + ?Sized> Hosts for &H {
     fn names(&self) -> Vec<String> {
@@ -52,7 +45,7 @@ impl<H: Hosts> Hosts for Vec<H> {
 ///
 /// # Panics
 /// If there is none.
-pub(super) fn number(name: &str) -> u16 {
+pub(crate) fn number(name: &str) -> u16 {
     let hosts = kernel::hosts();
     match hosts.iter().find(|h| h.name == name) {
         Some(host) => host.id,
@@ -70,6 +63,6 @@ pub(super) fn number(name: &str) -> u16 {
 ///
 /// # Panics
 /// If there is none of one of the names.
-pub(super) fn numbers(hosts: impl Hosts) -> Vec<u16> {
+pub(crate) fn numbers(hosts: impl Hosts) -> Vec<u16> {
     hosts.names().iter().map(|name| number(name)).collect()
 }
