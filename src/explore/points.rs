@@ -36,13 +36,15 @@ pub(super) enum Due {
 
 impl Points {
     /// Draws `wanted` points over the length that the profile suggests. A quarter of the runs takes a length up to four
-    /// times smaller or larger: runs of one test can differ in what they draw for their runtime.
+    /// times smaller or larger, and three eighths twice the length: runs of one test can differ in what they draw for their
+    /// runtime, and a guess that is too long costs less than one that is too short.
     pub(super) fn begin(&mut self, wanted: usize, profile: &Profile, stream: &mut Stream) {
         let length = match profile.points {
             0 => 1 << (GUESS.start + stream.below(GUESS.end - GUESS.start)),
-            known => match stream.below(4) {
-                0 => (known << stream.below(5)) / 4,
-                _ => known + known / 8,
+            known => match stream.below(8) {
+                0 | 1 => (known << stream.below(5)) / 4,
+                2..=4 => known + known / 8,
+                _ => 2 * known,
             },
         };
         self.wanted = wanted.min(MOST);

@@ -23,8 +23,9 @@ pub struct Surw {
     priorities: Vec<u32>,
     /// Who is to make the next event that counts.
     intended: Option<u32>,
-    /// Entities that wait for it to do so.
+    /// Entities that wait for it to do so: those that have the present number here.
     held: Vec<u32>,
+    holding: u32,
     /// How many entities were known at the last pick.
     known: usize,
 }
@@ -66,7 +67,7 @@ impl Surw {
     fn intend(&self, pick: &Pick<'_>, stream: &mut Stream) -> u32 {
         let free = || {
             let entities = pick.runnable.iter().copied();
-            entities.filter(|entity| !self.held.contains(entity))
+            entities.filter(|entity| !self.is_held(*entity))
         };
         let total = free().map(|entity| self.left(entity)).sum();
         let mut drawn = stream.below(total);
@@ -80,11 +81,30 @@ impl Surw {
         panic!("squall bug: SURW drew past its weights")
     }
 
+    #[inline]
+    fn is_held(&self, entity: u32) -> bool {
+        self.held[entity as usize] == self.holding
+    }
+
+    /// Nobody waits for another any more.
+    fn release(&mut self) {
+        self.intended = None;
+        self.holding = match self.holding.checked_add(1) {
+            Some(next) => next,
+            None => {
+                self.held.fill(0);
+                1
+            }
+        };
+    }
+
+    /// The place of the entity with the highest priority among those that are not held; `None` if all are.
+    #[inline]
     fn highest(&mut self, pick: &Pick<'_>, stream: &mut Stream) -> Option<usize> {
         let mut best = None;
         let mut highest = NONE;
         for (i, entity) in pick.runnable.iter().enumerate() {
-            if self.held.contains(entity) {
+            if self.is_held(*entity) {
                 continue;
             }
             let priority = &mut self.priorities[*entity as usize];
@@ -96,6 +116,42 @@ impl Surw {
             }
         }
         best
+    }
+
+    /// Who goes on where an event that counts is next and `intended` is to make it: the highest of those that make none, and
+    /// of `intended`. All above wait; `None` if that is everybody.
+    fn highest_but(&mut self, pick: &Pick<'_>, intended: u32) -> Option<usize> {
+        let mut best = None;
+        let mut highest = NONE;
+        for (i, &entity) in pick.runnable.iter().enumerate() {
+            let priority = self.priorities[entity as usize];
+            if priority > highest
+                && !self.is_held(entity)
+                && (entity == intended || !self.counts(pick, entity))
+            {
+                (best, highest) = (Some(i), priority);
+            }
+        }
+        for (i, &entity) in pick.runnable.iter().enumerate() {
+            let priority = self.priorities[entity as usize];
+            let above = priority > highest || priority == highest && best.is_some_and(|b| i < b);
+            if above && !self.is_held(entity) {
+                self.held[entity as usize] = self.holding;
+                self.expect(entity);
+            }
+        }
+        best
+    }
+
+    /// The entity is about to make an event that counts, even if it does more than in the profile.
+    #[inline]
+    fn expect(&mut self, entity: u32) {
+        if self.left(entity) == 0 {
+            if self.left.len() <= entity as usize {
+                self.left.resize(entity as usize + 1, 0);
+            }
+            self.left[entity as usize] = 1;
+        }
     }
 }
 
@@ -117,7 +173,7 @@ impl Strategy for Surw {
         }
         self.priorities.clear();
         self.held.clear();
-        self.intended = None;
+        (self.holding, self.intended) = (1, None);
         self.known = 0;
     }
 
@@ -129,34 +185,33 @@ impl Strategy for Surw {
         if self.known < pick.entities.len() {
             self.born(&pick, stream);
             self.priorities.resize(pick.entities.len(), NONE);
+            self.held.resize(pick.entities.len(), 0);
         }
         loop {
-            let Some(index) = self.highest(&pick, stream) else {
+            let Some(mut index) = self.highest(&pick, stream) else {
                 // Whoever was intended cannot go on.
-                self.held.clear();
-                self.intended = None;
+                self.release();
                 continue;
             };
-            let entity = pick.runnable[index];
+            let mut entity = pick.runnable[index];
             if self.counts(&pick, entity) {
-                if self.left(entity) == 0 {
-                    // It does more than in the profile.
-                    if self.left.len() <= entity as usize {
-                        self.left.resize(entity as usize + 1, 0);
-                    }
-                    self.left[entity as usize] = 1;
-                }
+                self.expect(entity);
                 let intended = match self.intended {
                     Some(intended) => intended,
                     None => *self.intended.insert(self.intend(&pick, stream)),
                 };
                 if intended != entity {
-                    self.held.push(entity);
-                    continue;
+                    let Some(other) = self.highest_but(&pick, intended) else {
+                        continue;
+                    };
+                    index = other;
+                    entity = pick.runnable[index];
                 }
-                self.left[entity as usize] -= 1;
-                self.intended = None;
-                self.held.clear();
+                if intended == entity && self.counts(&pick, entity) {
+                    self.expect(entity);
+                    self.left[entity as usize] -= 1;
+                    self.release();
+                }
             }
             self.priorities[entity as usize] = NONE;
             return index;
@@ -168,6 +223,92 @@ impl Strategy for Surw {
             && let Some(left) = self.left.get_mut(entity as usize)
         {
             *left = left.saturating_sub(1);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Profile, Strategy as _, Target};
+    use super::{NONE, Surw};
+    use crate::choice::{Stream, Streams};
+    use crate::kernel::{Domain, Entity, NOBODY, Pick, Touch};
+    use proptest::prelude::*;
+
+    /// The same in as many passes as there are entities to be held: the description in the paper, word by word.
+    fn plainly(surw: &mut Surw, pick: Pick<'_>, stream: &mut Stream) -> usize {
+        if surw.known < pick.entities.len() {
+            surw.born(&pick, stream);
+            surw.priorities.resize(pick.entities.len(), NONE);
+            surw.held.resize(pick.entities.len(), 0);
+        }
+        loop {
+            let Some(index) = surw.highest(&pick, stream) else {
+                surw.release();
+                continue;
+            };
+            let entity = pick.runnable[index];
+            if surw.counts(&pick, entity) {
+                surw.expect(entity);
+                let intended = match surw.intended {
+                    Some(intended) => intended,
+                    None => *surw.intended.insert(surw.intend(&pick, stream)),
+                };
+                if intended != entity {
+                    surw.held[entity as usize] = surw.holding;
+                    continue;
+                }
+                surw.left[entity as usize] -= 1;
+                surw.release();
+            }
+            surw.priorities[entity as usize] = NONE;
+            return index;
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn one_pass_picks_as_many_do(
+            seed: u64,
+            counts in proptest::collection::vec(0u32..6, 0..9),
+            selective: bool,
+            picks in proptest::collection::vec((1u32..256, any::<[bool; 8]>()), 1..60),
+        ) {
+            let targets = if selective {
+                vec![Target { sites: vec![1], counts: counts.clone() }]
+            } else {
+                Vec::new()
+            };
+            let profile = Profile { points: 1, targets, all: counts, sites: Vec::new() };
+            let (mut one, mut other) = (Surw::default(), Surw::default());
+            let (mut ones, mut others) = (Streams::new(seed), Streams::new(seed));
+            one.begin(&profile, ones.of(Domain::Schedule));
+            other.begin(&profile, others.of(Domain::Schedule));
+            for (born, (set, at)) in picks.into_iter().enumerate() {
+                let entities: Vec<Entity> = (0..8.min(2 + born))
+                    .map(|i| Entity {
+                        parent: if i == 0 { NOBODY } else { i as u32 / 2 },
+                        group: 0,
+                        touch: Touch { site: u64::from(at[i]), ..Touch::UNKNOWN },
+                    })
+                    .collect();
+                let able = |i: &u32| set >> i & 1 == 1;
+                let mut runnable: Vec<u32> = (0..entities.len() as u32).filter(able).collect();
+                if runnable.is_empty() {
+                    runnable.push(0);
+                }
+                let pick = Pick {
+                    runnable: &runnable,
+                    current: None,
+                    yielded: false,
+                    entities: &entities,
+                    now: 0,
+                };
+                let picked = one.pick(pick, ones.of(Domain::Schedule));
+                prop_assert_eq!(picked, plainly(&mut other, pick, others.of(Domain::Schedule)));
+                prop_assert_eq!(&one.left, &other.left);
+                prop_assert_eq!(one.intended, other.intended);
+            }
         }
     }
 }

@@ -35,6 +35,8 @@ pub(crate) struct Link {
     before_root: AtomicU32,
     /// 1 if the future of `block_on` takes part in the choice of who is next.
     root_joins: AtomicU32,
+    /// tokio's own: how many polls there are before the driver's turn; all bits set for "to be asked".
+    until_driver: AtomicU32,
     /// The address of the functions that tokio may call.
     doors: AtomicUsize,
 }
@@ -156,6 +158,7 @@ impl Kernel {
         link.watch.store(u32::from(self.trace.recording()), Relaxed);
         link.before_root.store(0, Relaxed);
         link.root_joins.store(u32::from(joins), Relaxed);
+        link.until_driver.store(u32::MAX, Relaxed);
         link.doors.store(doors, Relaxed);
         self.sched.me_mut().link = Some(link);
         link

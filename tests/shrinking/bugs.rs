@@ -11,7 +11,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Mutex, mpsc};
 
-use super::programs::{Found, PROGRAMS};
+use super::program::Found;
+use super::programs::PROGRAMS;
 
 fn target(name: &str) {
     let program = PROGRAMS

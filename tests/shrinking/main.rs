@@ -15,6 +15,9 @@ mod explain;
 #[path = "../runner/fixtures.rs"]
 #[allow(dead_code)]
 mod fixtures;
+#[path = "../targets/program.rs"]
+#[allow(dead_code)]
+mod program;
 #[path = "../targets/programs.rs"]
 #[allow(dead_code)]
 mod programs;

@@ -8,123 +8,25 @@
     not(squall_portable)
 ))]
 
+mod program;
 mod programs;
+mod search;
 mod shared;
 
-use std::any::Any;
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use programs::{Found, PROGRAMS, Program};
-use squall::choice::Choices;
-use squall::explore::{BOUND, Name, Profile, Progress, Selection};
-use squall::kernel::{self, Config, End, Oracle};
-
-/// One process runs one simulation at a time.
-fn turn() -> MutexGuard<'static, ()> {
-    static TURN: Mutex<()> = Mutex::new(());
-    TURN.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// One strategy and what it knows of one program.
-struct Runner {
-    choices: Option<Box<Choices>>,
-    program: fn(Found),
-    profile: Arc<Profile>,
-}
-
-impl Runner {
-    fn new(name: Name, program: fn(Found)) -> Self {
-        let mut runner = Runner {
-            choices: Some(Box::new(Choices::new(Selection::Only(name)))),
-            program,
-            profile: Arc::default(),
-        };
-        if name.profiled() {
-            runner.run(0);
-        }
-        runner
-    }
-
-    /// Whether the bug shows under a seed, and the digest of the run.
-    fn run(&mut self, seed: u64) -> (bool, u64) {
-        let mut choices = self.choices.take().expect("a run within a run");
-        choices.set_seed(seed);
-        choices.set_profile(self.profile.clone());
-        if seed == 0 {
-            choices.take_profile();
-        }
-        let found = Found::default();
-        let (program, tell) = (self.program, found.clone());
-        let body = Box::new(move || program(tell));
-        let (outcome, oracle) =
-            kernel::simulate(Config::default(), choices as Box<dyn Oracle>, body);
-        let oracle: Box<dyn Any> = oracle;
-        let mut choices: Box<Choices> = oracle.downcast().expect("another oracle");
-        if let Some(profile) = choices.profiled() {
-            self.profile = Arc::new(profile);
-        }
-        self.choices = Some(choices);
-        let deadlock = matches!(outcome.end, End::Deadlock(_));
-        (found.load(Relaxed) || deadlock, outcome.digest)
-    }
-
-    /// How many runs it takes until the bug shows; `None` for more than `cap`.
-    fn first(&mut self, trial: u64, cap: u64) -> Option<u64> {
-        let start = 1 + trial * 1_000_000;
-        (0..cap).find(|i| self.run(start + i).0).map(|i| i + 1)
-    }
-
-    /// The mean of so many trials, and how many of them found the bug.
-    fn mean(&mut self, trials: u64, cap: u64) -> (f64, u64) {
-        let firsts: Vec<_> = (0..trials).map(|trial| self.first(trial, cap)).collect();
-        let sum: u64 = firsts.iter().map(|first| first.unwrap_or(cap)).sum();
-        let found = firsts.iter().flatten().count();
-        (sum as f64 / trials as f64, found as u64)
-    }
-}
-
-/// The strategies that figures were published for, in the order of [`Program::published`].
-const PUBLISHED: [Name; 4] = [Name::Random, Name::Pct3, Name::Pos, Name::Surw];
+use program::{Found, Program};
+use programs::PROGRAMS;
+use search::{Runner, finds, spares, turn};
+use squall::explore::{BOUND, Name, Progress};
+use squall::kernel;
 
 #[test]
 #[ignore = "minutes: prints the table of mean schedules to the first bug"]
 fn table() {
-    const TRIALS: u64 = 20;
-    const CAP: u64 = 10_000;
     let _turn = turn();
-    let others = Name::ALL
-        .into_iter()
-        .filter(|name| !PUBLISHED.contains(name) && *name != Name::Exhaustive);
-    let names: Vec<Name> = PUBLISHED.into_iter().chain(others).collect();
-    println!("Mean schedules to the first bug, {TRIALS} trials, cap {CAP}; (published).");
-    print!("{:<12}", "program");
-    for name in &names {
-        print!("{:>16}", name.as_str());
-    }
-    println!();
-    for Program {
-        name: program,
-        bad,
-        published,
-        ..
-    } in PROGRAMS
-    {
-        print!("{program:<12}");
-        for (i, name) in names.iter().enumerate() {
-            let (mean, found) = Runner::new(*name, bad).mean(TRIALS, CAP);
-            let mut cell = match found {
-                0 => "never".to_owned(),
-                TRIALS => format!("{mean:.1}"),
-                some => format!("{mean:.0} [{some}]"),
-            };
-            if let Some(published) = published.get(i) {
-                cell += &published.map_or(" (never)".to_owned(), |mean| format!(" ({mean})"));
-            }
-            print!("{cell:>16}");
-        }
-        println!();
-    }
+    search::table(&PROGRAMS);
 }
 
 /// The strategies that search.
@@ -143,10 +45,10 @@ fn priorities_and_weights_find_what_a_random_walk_does_not() {
     let _turn = turn();
     let bad = program("reorder_3").bad;
     assert_eq!(Runner::new(Name::Random, bad).first(0, 1000), None);
-    for (name, within) in [(Name::Pct3, 300.0), (Name::Pos, 300.0), (Name::Surw, 30.0)] {
-        let (mean, found) = Runner::new(name, bad).mean(5, 3000);
-        assert!(found == 5 && mean < within, "{name}: {mean} {found}");
-    }
+    finds(
+        bad,
+        &[(Name::Pct3, 300.0), (Name::Pos, 300.0), (Name::Surw, 30.0)],
+    );
     let (pct, _) = Runner::new(Name::Pct3, program("stack").bad).mean(5, 1000);
     assert!(pct < 10.0, "{pct}");
 }
@@ -157,18 +59,7 @@ fn every_strategy_finds_a_bug_and_leaves_the_repaired_programs_alone() {
     for name in searching() {
         let mut runner = Runner::new(name, program("account").bad);
         assert!(runner.first(0, 400).is_some(), "{name}");
-        for Program {
-            name: program,
-            good,
-            ..
-        } in &PROGRAMS
-        {
-            assert_eq!(
-                Runner::new(name, *good).first(0, 40),
-                None,
-                "{name} {program}"
-            );
-        }
+        spares(name, &PROGRAMS);
     }
 }
 

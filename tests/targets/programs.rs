@@ -7,59 +7,42 @@
 //! did not find in ten thousand.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
 use std::thread::{JoinHandle, spawn};
 
+use super::program::{Found, Program};
 use super::shared::{Lock, Shared, private};
-
-/// Set by the program whose bug shows. The deadlock shows by itself.
-pub type Found = Arc<AtomicBool>;
-
-/// A program, and its repaired twin.
-pub struct Program {
-    pub name: &'static str,
-    pub bad: fn(Found),
-    pub good: fn(Found),
-    /// Mean schedules to the first bug as published: random walk, PCT of depth 3, POS, SURW; `None` for more than 10,000.
-    pub published: [Option<f64>; 4],
-}
 
 pub const PROGRAMS: [Program; 6] = [
     Program {
         name: "reorder_3",
         bad: |found| reorder(2, false, found),
         good: |found| reorder(2, true, found),
-        published: [None, Some(184.0), Some(86.0), Some(6.3)],
     },
     Program {
         name: "reorder_5",
         bad: |found| reorder(4, false, found),
         good: |found| reorder(4, true, found),
-        published: [None, Some(646.0), Some(2169.0), Some(9.5)],
     },
     Program {
         name: "twostage",
         bad: |found| twostage(false, found),
         good: |found| twostage(true, found),
-        published: [Some(464.0), Some(11.6), Some(15.0), Some(6.5)],
     },
     Program {
         name: "account",
         bad: |found| account(false, found),
         good: |found| account(true, found),
-        published: [Some(18.0), Some(3.4), Some(4.1), Some(4.9)],
     },
     Program {
         name: "stack",
         bad: |found| stack(false, found),
         good: |found| stack(true, found),
-        published: [Some(176.0), Some(2.2), Some(1.7), Some(3.6)],
     },
     Program {
         name: "deadlock01",
         bad: |found| deadlock01(false, found),
         good: |found| deadlock01(true, found),
-        published: [Some(3.2), Some(12.0), Some(3.6), Some(0.8)],
     },
 ];
 

@@ -19,6 +19,8 @@ pub(super) struct Seam {
     pub(super) to: &'static str,
     /// How often the expression occurs in the file.
     pub(super) times: usize,
+    /// What versions that need no edit have in its place, once.
+    pub(super) or: Option<&'static str>,
 }
 
 const CURRENT_THREAD: &[&str] = &["src/runtime/scheduler/current_thread/mod.rs"];
@@ -32,13 +34,14 @@ const TASK_ID: &[&str] = &["src/runtime/task/id.rs"];
 pub(super) const ROOT: &[&str] = &["src/lib.rs"];
 
 /// Every expression that is rewritten. A version of tokio is instrumented if each is found as often as it says here.
-const SEAMS: [Seam; 19] = [
+const SEAMS: [Seam; 23] = [
     Seam {
         what: "the order of tasks",
         files: CURRENT_THREAD,
         from: "self.tasks.pop_front()",
         to: "crate::squall::take(&mut self.tasks)",
         times: 1,
+        or: None,
     },
     Seam {
         what: "the turn of `block_on`'s own future",
@@ -46,6 +49,7 @@ const SEAMS: [Seam; 19] = [
         from: "if handle.reset_woken() {",
         to: "if crate::squall::root(handle.reset_woken(), &core.tasks) {",
         times: 1,
+        or: None,
     },
     Seam {
         what: "the driver's turn",
@@ -53,6 +57,43 @@ const SEAMS: [Seam; 19] = [
         from: "0..handle.shared.config.event_interval {",
         to: "crate::squall::rounds(handle.shared.config.event_interval, &handle.shared.woken) {",
         times: 1,
+        or: None,
+    },
+    Seam {
+        what: "whether a round of tasks ends with the driver's turn",
+        files: CURRENT_THREAD,
+        from: "core = context.park_yield(core, handle);",
+        to: "if crate::squall::driver_due() { core = context.park_yield(core, handle); }\n                \
+             core = context.enter(core, crate::squall::go_on).0;",
+        times: 1,
+        or: None,
+    },
+    Seam {
+        what: "when the preempted tasks of an empty queue can go on",
+        files: CURRENT_THREAD,
+        from: "let entry = core.next_task(handle);",
+        to: "let entry = core.next_task(handle);\n                    \
+             if entry.is_none() && crate::squall::gave_way() {\n                        \
+             core = context.enter(core, crate::squall::go_on).0;\n                        \
+             continue 'outer;\n                    }",
+        times: 1,
+        or: None,
+    },
+    Seam {
+        what: "which tasks wait for the driver's turn",
+        files: CURRENT_THREAD,
+        from: "self.defer.defer(waker);",
+        to: "if !crate::squall::keeps(waker) { self.defer.defer(waker); }",
+        times: 1,
+        or: None,
+    },
+    Seam {
+        what: "when a preempted task can go on",
+        files: COOP,
+        from: "context::defer(cx.waker());",
+        to: "crate::squall::gives_way(cx.waker());",
+        times: 1,
+        or: Some("cx.waker().wake_by_ref();"),
     },
     Seam {
         what: "the budget of a poll",
@@ -60,6 +101,7 @@ const SEAMS: [Seam; 19] = [
         from: "    const fn initial() -> Budget {\n        Budget(Some(128))",
         to: "    fn initial() -> Budget {\n        Budget(Some(crate::squall::budget()))",
         times: 1,
+        or: None,
     },
     Seam {
         what: "the polls of workers",
@@ -68,6 +110,7 @@ const SEAMS: [Seam; 19] = [
         from: "    task.run();\n",
         to: "    crate::squall::point(task.squall()); task.run();\n",
         times: 2,
+        or: None,
     },
     Seam {
         what: "the order of local tasks",
@@ -75,6 +118,7 @@ const SEAMS: [Seam; 19] = [
         from: "(*ptr).pop_front()",
         to: "crate::squall::take(&mut *ptr)",
         times: 1,
+        or: None,
     },
     Seam {
         what: "the turn of a local set",
@@ -82,6 +126,7 @@ const SEAMS: [Seam; 19] = [
         from: "for _ in 0..MAX_TASKS_PER_TICK {",
         to: "for _ in 0..crate::squall::round(MAX_TASKS_PER_TICK as u32) {",
         times: 1,
+        or: None,
     },
     Seam {
         what: "where a task is spawned",
@@ -90,6 +135,7 @@ const SEAMS: [Seam; 19] = [
         to: "    #[track_caller]\n    pub(crate) fn next() -> Self {\n        \
              crate::squall::spawning(std::panic::Location::caller());\n",
         times: 1,
+        or: None,
     },
     Seam {
         what: "where a local task is spawned",
@@ -97,6 +143,7 @@ const SEAMS: [Seam; 19] = [
         from: "\n    fn spawn<F>(&self, future: F, ",
         to: "\n    #[track_caller]\n    fn spawn<F>(&self, future: F, ",
         times: 1,
+        or: None,
     },
     Seam {
         // Further in there is a closure, which knows its caller no more.
@@ -106,6 +153,7 @@ const SEAMS: [Seam; 19] = [
         to: "    where F: Future + 'static,\n          F::Output: 'static\n    {\n        \
              crate::squall::spawning(std::panic::Location::caller());\n",
         times: 1,
+        or: None,
     },
     Seam {
         what: "the number of a task",
@@ -113,6 +161,7 @@ const SEAMS: [Seam; 19] = [
         from: "    pub(super) owner_id: UnsafeCell<Option<NonZeroU64>>,\n",
         to: "    pub(super) owner_id: UnsafeCell<Option<NonZeroU64>>,\n    pub(crate) squall: u32,\n",
         times: 1,
+        or: None,
     },
     Seam {
         what: "the birth of a task",
@@ -120,6 +169,7 @@ const SEAMS: [Seam; 19] = [
         from: "owner_id: UnsafeCell::new(None),\n",
         to: "owner_id: UnsafeCell::new(None), squall: crate::squall::born(),\n",
         times: 1,
+        or: None,
     },
     Seam {
         what: "the poll of a task",
@@ -127,6 +177,7 @@ const SEAMS: [Seam; 19] = [
         from: "let res = poll_future(self.core(), cx);",
         to: "let res = crate::squall::polled(self.header().squall, || poll_future(self.core(), cx));",
         times: 1,
+        or: None,
     },
     Seam {
         what: "the end of a task",
@@ -135,6 +186,7 @@ const SEAMS: [Seam; 19] = [
         to: "crate::squall::died(self.header().squall); \
              let snapshot = self.state().transition_to_complete();",
         times: 1,
+        or: None,
     },
     Seam {
         what: "the numbers of tasks in queues",
@@ -146,6 +198,7 @@ const SEAMS: [Seam; 19] = [
              pub(crate) fn squall(&self) -> u32 { self.task.header().squall }\n}\n\
              \n/// A non-Send variant of Notified with",
         times: 1,
+        or: None,
     },
     Seam {
         what: "the place of the questions",
@@ -153,6 +206,7 @@ const SEAMS: [Seam; 19] = [
         from: "\nmod future;\n",
         to: "\nmod squall;\nmod future;\n",
         times: 1,
+        or: None,
     },
     Seam {
         // Cargo shows the warnings of path dependencies, and an old tokio has some under a new compiler.
@@ -161,6 +215,7 @@ const SEAMS: [Seam; 19] = [
         from: "\n//! A runtime for writing",
         to: "\n#![allow(warnings)]\n//! A runtime for writing",
         times: 1,
+        or: None,
     },
     Seam {
         what: "tokio's own locks, with parking_lot",
@@ -168,6 +223,7 @@ const SEAMS: [Seam; 19] = [
         from: "fn lock(&self) -> MutexGuard<'_, T> {",
         to: "fn lock(&self) -> MutexGuard<'_, T> { crate::squall::locking();",
         times: 1,
+        or: None,
     },
     Seam {
         what: "tokio's own locks, without",
@@ -175,6 +231,7 @@ const SEAMS: [Seam; 19] = [
         from: "fn lock(&self) -> MutexGuard<'_, T> {",
         to: "fn lock(&self) -> MutexGuard<'_, T> { crate::squall::locking();",
         times: 1,
+        or: None,
     },
 ];
 
@@ -278,6 +335,10 @@ fn edit(texts: &mut Texts, source: &Path, seams: &[Seam]) -> Result<Option<Misma
         };
         let text = &mut texts[at].1;
         let found = text.matches(seam.from).count();
+        let other = |or: &str| found == 0 && text.matches(or).count() == 1;
+        if seam.or.is_some_and(other) {
+            continue;
+        }
         if found != seam.times {
             return Ok(Some(mismatch(file, found)));
         }

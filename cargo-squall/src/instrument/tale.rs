@@ -17,6 +17,7 @@ pub(super) const SEAMS: [Seam; 9] = [
         from: "            std::task::Poll::Ready(())\n",
         to: "            crate::squall::leaf();\n            std::task::Poll::Ready(())\n",
         times: 1,
+        or: None,
     },
     Seam {
         what: "where a poll is cut short",
@@ -24,6 +25,7 @@ pub(super) const SEAMS: [Seam; 9] = [
         from: "if decrement.success {",
         to: "if crate::squall::proceeds(decrement.success) {",
         times: 1,
+        or: None,
     },
     Seam {
         what: "who keeps a task's waker",
@@ -31,6 +33,7 @@ pub(super) const SEAMS: [Seam; 9] = [
         from: "    raw_waker(header)\n",
         to: "    crate::squall::kept(); raw_waker(header)\n",
         times: 1,
+        or: None,
     },
     Seam {
         what: "who keeps a runtime's waker",
@@ -38,6 +41,7 @@ pub(super) const SEAMS: [Seam; 9] = [
         from: "    RawWaker::new(data, waker_vtable::<T>())\n",
         to: "    crate::squall::kept(); RawWaker::new(data, waker_vtable::<T>())\n",
         times: 1,
+        or: None,
     },
     Seam {
         what: "who wakes a task and gives its waker up",
@@ -45,6 +49,7 @@ pub(super) const SEAMS: [Seam; 9] = [
         from: "    raw.wake_by_val();\n",
         to: "    crate::squall::wakes(raw.squall()); raw.wake_by_val();\n",
         times: 1,
+        or: None,
     },
     Seam {
         what: "who wakes a task",
@@ -52,6 +57,7 @@ pub(super) const SEAMS: [Seam; 9] = [
         from: "    raw.wake_by_ref();\n",
         to: "    crate::squall::wakes(raw.squall()); raw.wake_by_ref();\n",
         times: 1,
+        or: None,
     },
     Seam {
         what: "the number of a task that is woken",
@@ -60,6 +66,7 @@ pub(super) const SEAMS: [Seam; 9] = [
         to: "    pub(super) fn squall(&self) -> u32 { self.header().squall }\n\n    \
              pub(super) fn header(&self) -> &Header {\n",
         times: 1,
+        or: None,
     },
     Seam {
         what: "which lock a task waits for",
@@ -68,6 +75,7 @@ pub(super) const SEAMS: [Seam; 9] = [
         to: "let (node, semaphore, needed, queued) = self.project(); \
              crate::squall::acquires((semaphore as *const Semaphore).cast());",
         times: 1,
+        or: None,
     },
     Seam {
         what: "which lock a task gives back",
@@ -76,5 +84,6 @@ pub(super) const SEAMS: [Seam; 9] = [
         to: "    pub(crate) fn release(&self, added: usize) {\n        \
              crate::squall::releases((self as *const Semaphore).cast());\n",
         times: 1,
+        or: None,
     },
 ];

@@ -84,6 +84,8 @@ fn main() -> Result<()> {
 
 /// What takes more seconds than this is run once.
 const LONG: f64 = 5.0;
+/// A program that has not ended after so many seconds is ended.
+const LIMIT: u32 = 300;
 
 /// Every workload on every peer; by workload and number of the peer. The repetitions of a workload alternate between peers, so that a
 /// slow minute of the machine hits all of them.
@@ -115,10 +117,14 @@ fn measure(
     Ok(said)
 }
 
+/// What `timeout` ends with, where it had to end the program.
+const TIMED_OUT: i32 = 124;
+
 /// Runs one workload on one peer, once.
 fn ask(peer: &Peer, workload: &str) -> Result<Said> {
-    let output = Command::new(&peer.program)
-        .args([workload, peer.variant])
+    let output = Command::new("timeout")
+        .args(["--kill-after=10", &LIMIT.to_string()])
+        .args([&peer.program, workload, peer.variant])
         .env("SQUALL_FAILURES", "off")
         .output()
         .with_context(|| format!("cannot start {}", peer.program))?;
@@ -141,6 +147,10 @@ fn ask(peer: &Peer, workload: &str) -> Result<Said> {
     };
     match answer().filter(|_| output.status.success()) {
         Some(said) => Ok(said),
+        None if output.status.code() == Some(TIMED_OUT) => Ok(Said::Cannot(format!(
+            "{} had not ended after {LIMIT} s",
+            peer.name
+        ))),
         // loom, for one, aborts where a model deadlocks.
         None => {
             eprint!("{text}{}", String::from_utf8_lossy(&output.stderr));

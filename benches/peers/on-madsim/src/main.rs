@@ -1,17 +1,18 @@
 //! The workloads on madsim: a simulated tokio under its name, and tasks in random order. Built with `--cfg madsim`.
 
+#[path = "../../bugs.rs"]
+mod bugs;
 #[path = "../../programs.rs"]
 mod programs;
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
 use common::{Answer, Workload, seconds};
 use madsim::runtime::{Handle, Runtime};
 use tokio::net::{self, TcpListener};
-use tokio::sync::Mutex;
 
+use bugs::{Found, lock_cycle_tasks, lost_update_tasks, order_tasks};
 use programs::{clients, mutex_test, ping_pong, serve, timers, yield_storm};
 
 fn main() {
@@ -45,11 +46,11 @@ fn runtime(seed: u64) -> Runtime {
 type Program = std::pin::Pin<Box<dyn Future<Output = ()>>>;
 
 /// A deadlock is a panic of its executor.
-fn hunt(program: fn(Arc<AtomicBool>) -> Program) -> Answer {
+fn hunt(program: fn(Found) -> Program) -> Answer {
     common::quiet();
     common::hunt(|trial| {
         let shows = |i: &u64| {
-            let found = Arc::new(AtomicBool::new(false));
+            let found = Found::default();
             let tell = found.clone();
             let run = move || runtime(1 + trial * 1_000_000 + i).block_on(program(tell));
             std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)).is_err()
@@ -106,69 +107,4 @@ async fn idle_hosts() {
         });
     }
     tokio::time::sleep(Duration::from_secs(common::IDLE_SECONDS)).await;
-}
-
-async fn lost_update_tasks(found: Arc<AtomicBool>) {
-    let number = Arc::new(Mutex::new(0));
-    let tasks: Vec<_> = (0..2)
-        .map(|_| {
-            let number = number.clone();
-            tokio::spawn(async move {
-                let seen = *number.lock().await;
-                *number.lock().await = seen + 1;
-            })
-        })
-        .collect();
-    for task in tasks {
-        task.await.expect("no panic");
-    }
-    found.store(*number.lock().await != 2, SeqCst);
-}
-
-async fn lock_cycle_tasks() {
-    let locks: [_; 3] = std::array::from_fn(|_| Arc::new(Mutex::new(())));
-    let tasks: Vec<_> = (0..3)
-        .map(|i| {
-            let (first, second) = (locks[i].clone(), locks[(i + 1) % 3].clone());
-            tokio::spawn(async move {
-                let _first = first.lock().await;
-                let _second = second.lock().await;
-            })
-        })
-        .collect();
-    for task in tasks {
-        task.await.expect("no panic");
-    }
-}
-
-/// Wrong if they come as: a opens, b sees it, c sees that, a has not closed yet.
-async fn order_tasks(found: Arc<AtomicBool>) {
-    let steps = Arc::new(Mutex::new([false; 3]));
-    let mut tasks = Vec::new();
-    for _ in 0..common::NOISE {
-        tasks.push(tokio::spawn(async {
-            let own = Mutex::new(0);
-            for _ in 0..common::NOISE_STEPS {
-                *own.lock().await += 1;
-            }
-        }));
-    }
-    let (a, b, c) = (steps.clone(), steps.clone(), steps);
-    tasks.push(tokio::spawn(async move {
-        a.lock().await[0] = true;
-        let mut a = a.lock().await;
-        found.store(a[2], SeqCst);
-        a[0] = false;
-    }));
-    tasks.push(tokio::spawn(async move {
-        let mut b = b.lock().await;
-        b[1] = b[0];
-    }));
-    tasks.push(tokio::spawn(async move {
-        let mut c = c.lock().await;
-        c[2] = c[1];
-    }));
-    for task in tasks {
-        task.await.expect("no panic");
-    }
 }

@@ -7,10 +7,8 @@ use common::{Answer, Workload};
 use squall::choice::Choices;
 use squall::explore::{Profile, named};
 use squall::kernel::{self, Config, End, Oracle};
-use tokio::sync::Mutex;
 
-/// The bug has shown.
-type Found = Arc<AtomicBool>;
+use crate::bugs::{Found, lock_cycle_tasks, lost_update_tasks, order_tasks};
 
 /// Searches with the strategy that the variant names.
 pub fn hunt(workload: Workload, variant: &str) -> Answer {
@@ -73,71 +71,6 @@ impl Hunter {
         }
         self.choices = Some(choices);
         found.load(SeqCst) || matches!(outcome.end, End::Deadlock(_))
-    }
-}
-
-async fn lost_update_tasks(found: Found) {
-    let number = Arc::new(Mutex::new(0));
-    let tasks: Vec<_> = (0..2)
-        .map(|_| {
-            let number = number.clone();
-            tokio::spawn(async move {
-                let seen = *number.lock().await;
-                *number.lock().await = seen + 1;
-            })
-        })
-        .collect();
-    for task in tasks {
-        task.await.expect("no panic");
-    }
-    found.store(*number.lock().await != 2, SeqCst);
-}
-
-async fn lock_cycle_tasks() {
-    let locks: [_; 3] = std::array::from_fn(|_| Arc::new(Mutex::new(())));
-    let tasks: Vec<_> = (0..3)
-        .map(|i| {
-            let (first, second) = (locks[i].clone(), locks[(i + 1) % 3].clone());
-            tokio::spawn(async move {
-                let _first = first.lock().await;
-                let _second = second.lock().await;
-            })
-        })
-        .collect();
-    for task in tasks {
-        task.await.expect("no panic");
-    }
-}
-
-/// Wrong if they come as: a opens, b sees it, c sees that, a has not closed yet.
-async fn order_tasks(found: Found) {
-    let steps = Arc::new(Mutex::new([false; 3]));
-    let mut tasks = Vec::new();
-    for _ in 0..common::NOISE {
-        tasks.push(tokio::spawn(async {
-            let own = Mutex::new(0);
-            for _ in 0..common::NOISE_STEPS {
-                *own.lock().await += 1;
-            }
-        }));
-    }
-    let (a, b, c) = (steps.clone(), steps.clone(), steps);
-    tasks.push(tokio::spawn(async move {
-        a.lock().await[0] = true;
-        let mut a = a.lock().await;
-        found.store(a[2], SeqCst);
-        a[0] = false;
-    }));
-    tasks.push(tokio::spawn(async move {
-        let mut b = b.lock().await;
-        b[1] = b[0];
-    }));
-    tasks.push(tokio::spawn(async move {
-        let mut c = c.lock().await;
-        c[2] = c[1];
-    }));
-    for task in tasks {
-        task.await.expect("no panic");
     }
 }
 

@@ -1,6 +1,8 @@
 //! The workloads on squall. Built twice: by `cargo test` on stock tokio, and by `cargo squall test`, where tasks are permuted. The
 //! programs are those of `on-tokio`, hosts aside.
 
+#[path = "../../bugs.rs"]
+mod bugs;
 mod hosts;
 mod hunts;
 #[path = "../../programs.rs"]
