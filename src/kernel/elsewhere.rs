@@ -18,6 +18,9 @@ pub fn touch(_: Touch) {}
 /// Does nothing.
 pub fn intend(_: Touch) {}
 
+/// Does nothing.
+pub fn alive() {}
+
 /// Always `None`.
 pub fn now() -> Option<u64> {
     None

@@ -12,8 +12,9 @@ use std::time::{Duration, Instant};
 /// What the clients of a test did, and what came of it.
 ///
 /// A handle: clones share one history. [`History::client`] is who records; the checkers are methods:
-/// [`check`](History::check), [`check_sequential`](History::check_sequential) and others. Works outside of a simulation too:
-/// times are then those since the history was made.
+/// [`check`](History::check) and [`check_sequential`](History::check_sequential), and [`Sessions`](super::Sessions),
+/// [`Effects`](super::Effects), [`Conservation`](super::Conservation) and [`Matrix`](super::Matrix) take a history. Works outside of
+/// a simulation too: times are then those since the history was made.
 ///
 /// ```
 /// use squall::history::{History, Register, RegisterOp, RegisterRet};
@@ -123,7 +124,7 @@ impl<Op, Ret> History<Op, Ret> {
     }
 
     /// From now on nothing is written any more, and what is read must be the same everywhere: for
-    /// operations that are only eventually consistent.
+    /// [`Sessions::converged`](super::Sessions::converged) and operations that a matrix declares eventual.
     pub fn quiet_from_now(&self) {
         let at = self.kept.now();
         kernel::keep_turn(|| {
@@ -233,7 +234,7 @@ impl<Op: Debug, Ret: Debug> Client<Op, Ret> {
     /// use squall::history::{Client, Outcome, RegisterOp, RegisterRet};
     ///
     /// async fn read(client: &Client<RegisterOp<u8>, RegisterRet<u8>>) -> std::io::Result<u8> {
-    ///     let reading = async { Ok(7) };
+    ///     let reading = async { std::io::Result::Ok(7) };
     ///     client
     ///         .call_with(RegisterOp::Read, reading, |read| match read {
     ///             Ok(value) => Outcome::Ok(RegisterRet::Value(*value)),
@@ -287,9 +288,6 @@ impl<Op: Debug, Ret: Debug> Pending<Op, Ret> {
 
     fn set(&mut self, outcome: Outcome<Ret>) {
         self.over = true;
-        kernel::note("op", || {
-            note::<Op, Ret>(&self.client.id, "end", None, Some(&outcome))
-        });
         let kept = &self.client.history.kept;
         let at = kept.now();
         kernel::keep_turn(|| {
@@ -298,6 +296,12 @@ impl<Op: Debug, Ret: Debug> Pending<Op, Ret> {
             let record = &mut inner.records[self.index];
             record.outcome = outcome;
             record.ended = Some(ended);
+        });
+        kernel::note("op", || {
+            let inner = kept.lock();
+            let record = &inner.records[self.index];
+            let outcome = Some(&record.outcome);
+            note(&record.client, "end", Some(&record.op), outcome)
         });
     }
 }

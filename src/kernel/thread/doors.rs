@@ -43,6 +43,13 @@ pub fn now() -> Option<u64> {
     simulated().then(|| with_kernel(|k| k.now))
 }
 
+/// Says to the watchdog that the caller computes and is no endless loop. Does nothing outside a simulation.
+pub fn alive() {
+    if simulated() {
+        with_kernel(|k| k.alive());
+    }
+}
+
 /// A number in `0..n` from the run's choices; `None` outside a simulation.
 pub fn draw(domain: Domain, n: u64) -> Option<u64> {
     simulated().then(|| {

@@ -33,7 +33,7 @@ impl<'a> Minimal<'a> {
             steps,
             order,
             limits,
-            purse: limits.steps.saturating_mul(4),
+            purse: limits.steps.saturating_mul(2),
         }
     }
 

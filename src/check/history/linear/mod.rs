@@ -23,8 +23,8 @@ use std::collections::BTreeMap;
 /// Counted in steps and not in time, so that the same history gets the same verdict on every machine and in every replay.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Bound {
-    /// Steps of the search for each part of the history: about so many calls of the model. Default 1,000,000, which is a second
-    /// or a few.
+    /// Steps of the search for each part of the history: about so many calls of the model. Default 500,000, which is about a
+    /// second.
     pub steps: u64,
     /// Bytes of memory for what was tried, for each part. Default 1 GiB.
     pub memory: usize,
@@ -33,7 +33,7 @@ pub struct Bound {
 impl Default for Bound {
     fn default() -> Self {
         Bound {
-            steps: 1_000_000,
+            steps: 500_000,
             memory: 1 << 30,
         }
     }
@@ -117,6 +117,15 @@ fn rule(order: Order) -> &'static str {
         Order::RealTime => "linearizable",
         Order::Program => "sequentially consistent",
     }
+}
+
+/// As [`History::check_within`], of these operations.
+pub(super) fn linearizable<M: Model>(
+    model: &M,
+    records: &[Record<M::Op, M::Ret>],
+    bound: Bound,
+) -> Result<Checked, CheckError> {
+    kernel::keep_turn(|| check(model, records, Order::RealTime, bound))
 }
 
 fn check<M: Model>(

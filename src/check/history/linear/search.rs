@@ -13,6 +13,7 @@
 
 use super::facts::Facts;
 use super::problem::{Found, Item, Limits, NEVER, NONE, Order, Steps};
+use crate::kernel;
 use std::collections::HashSet;
 use std::hash::{BuildHasherDefault, Hasher};
 
@@ -120,6 +121,8 @@ pub(super) struct Search<'a> {
     order: Order,
     limits: Limits,
     taken: u64,
+    /// When to say again that this is no endless loop.
+    sign_of_life: u64,
     words: usize,
     facts: Facts,
     /// What is in order now, a bit for each item.
@@ -156,6 +159,7 @@ impl<'a> Search<'a> {
             order,
             limits,
             taken: 0,
+            sign_of_life: 0,
             words: 0,
             done: vec![0; items.len().div_ceil(64)],
             required,
@@ -188,6 +192,10 @@ impl<'a> Search<'a> {
                 let (longest, state, _) = self.longest.take().unwrap_or_default();
                 return Found::Nothing { longest, state };
             };
+            if self.taken >= self.sign_of_life {
+                self.sign_of_life = self.taken + 1_024;
+                kernel::alive();
+            }
             if self.taken > self.limits.steps || self.words > self.limits.words {
                 return Found::GaveUp;
             }

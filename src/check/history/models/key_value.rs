@@ -1,6 +1,6 @@
 //! A map of keys to values, each key checked alone.
 
-use super::super::Model;
+use super::super::{Access, Model};
 use serde::{Deserialize, Serialize};
 use std::fmt::Debug;
 use std::hash::Hash;
@@ -118,6 +118,28 @@ impl<K, V> KeyValueOp<K, V> {
             KeyValueOp::Append(..) => "append",
             KeyValueOp::Delete(_) => "delete",
             KeyValueOp::Cas { .. } => "cas",
+        }
+    }
+}
+
+impl<K: Clone, V: Clone> KeyValueOp<K, V> {
+    /// What it read and wrote when it returned `ret`, for [`Sessions`](super::super::Sessions) and
+    /// [`Matrix`](super::super::Matrix). An append should return the new value, since nobody knows it otherwise.
+    pub fn accesses(&self, ret: Option<&KeyValueRet<V>>) -> Vec<Access<K, V>> {
+        let key = self.key().clone();
+        match (self, ret) {
+            (Op::Get(_), Some(Ret::Value(value))) => vec![Access::Read(key, value.clone())],
+            (Op::Put(_, value), _) => vec![Access::Write(key, Some(value.clone()))],
+            (Op::Append(..), Some(Ret::Value(value))) => vec![Access::Write(key, value.clone())],
+            (Op::Append(..), _) => vec![Access::Changed(key)],
+            (Op::Delete(_), Some(Ret::Was(false))) => vec![Access::Read(key, None)],
+            (Op::Delete(_), _) => vec![Access::Write(key, None)],
+            (Op::Cas { from, to, .. }, Some(Ret::Swapped(true))) => vec![
+                Access::Read(key.clone(), from.clone()),
+                Access::Write(key, Some(to.clone())),
+            ],
+            (Op::Cas { to, .. }, None) => vec![Access::Write(key, Some(to.clone()))],
+            (Op::Get(_) | Op::Cas { .. }, _) => Vec::new(),
         }
     }
 }
