@@ -76,6 +76,12 @@ pub trait Model {
         false
     }
 
+    /// The one state that `op` with `ret` (`None`: whatever it returns) leaves where it changes anything at all, if there is only one.
+    fn leaves(&self, op: &Self::Op, ret: Option<&Self::Ret>) -> Option<Self::State> {
+        let _ = (op, ret);
+        None
+    }
+
     /// The one state in which `op` can return `ret`, where there is only one.
     fn only_in(&self, op: &Self::Op, ret: &Self::Ret) -> Option<Self::State> {
         let _ = (op, ret);

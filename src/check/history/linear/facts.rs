@@ -18,8 +18,10 @@ pub(super) struct Facts {
     pub observers: bool,
     /// Whether there are items that are the same in all but their times.
     pub classes: bool,
-    /// Where everything either overwrites, or leaves the state as it is and is legal in one state alone: by state, how many of
-    /// the former that leave it and how many of the latter are not in order yet.
+    /// By item: the one state that it leaves where it changes anything.
+    makes: Vec<u32>,
+    /// Where that is known of all that change anything: by state, how many items that may leave it, and how many that are legal
+    /// in it alone, are not in order yet.
     left: Option<Vec<(u32, u32)>>,
 }
 
@@ -30,27 +32,36 @@ impl Facts {
             unseen: vec![false; items.len()],
             only_in: vec![NONE; items.len()],
             observers: items.iter().any(|i| i.observer && !i.optional),
+            makes: vec![NONE; items.len()],
             classes: items.iter().any(|i| i.class != NONE),
             left: None,
         };
         let mut plain = true;
         for (place, item) in items.iter().enumerate() {
             facts.leaves[place] = steps.overwrites(item.op).unwrap_or(NONE);
-            if facts.leaves[place] != NONE {
+            if facts.leaves[place] == NONE {
+                facts.only_in[place] = steps.only_in(item.op).unwrap_or(NONE);
+            }
+            if item.observer {
                 continue;
             }
-            facts.only_in[place] = steps.only_in(item.op).unwrap_or(NONE);
-            plain &= item.observer && !item.optional && facts.only_in[place] != NONE;
+            facts.makes[place] = match facts.leaves[place] {
+                NONE => steps.leaves(item.op).unwrap_or(NONE),
+                leaves => leaves,
+            };
+            plain &= facts.makes[place] != NONE;
         }
         facts.look_for_unseen(items, steps);
         if plain {
-            let states = facts.leaves.iter().chain(&facts.only_in);
+            let states = facts.makes.iter().chain(&facts.only_in);
             let most = states.filter(|s| **s != NONE).max().copied().unwrap_or(0);
             let mut left = vec![(0, 0); most as usize + 1];
-            for (leaves, only_in) in facts.leaves.iter().zip(&facts.only_in) {
-                match (*leaves, *only_in) {
-                    (NONE, only_in) => left[only_in as usize].1 += 1,
-                    (leaves, _) => left[leaves as usize].0 += 1,
+            for (makes, only_in) in facts.makes.iter().zip(&facts.only_in) {
+                if let Some(left) = left.get_mut(*makes as usize) {
+                    left.0 += 1;
+                }
+                if let Some(left) = left.get_mut(*only_in as usize) {
+                    left.1 += 1;
                 }
             }
             facts.left = Some(left);
@@ -101,12 +112,13 @@ impl Facts {
     /// An item is put in order, or taken out again.
     pub(super) fn count(&mut self, place: u32, on: bool) {
         let Some(left) = &mut self.left else { return };
-        let (leaves, only_in) = (self.leaves[place as usize], self.only_in[place as usize]);
-        let of = match leaves {
-            NONE => &mut left[only_in as usize].1,
-            leaves => &mut left[leaves as usize].0,
-        };
-        *of = if on { *of - 1 } else { *of + 1 };
+        let change = |n: &mut u32| *n = if on { *n - 1 } else { *n + 1 };
+        if let Some(left) = left.get_mut(self.makes[place as usize] as usize) {
+            change(&mut left.0);
+        }
+        if let Some(left) = left.get_mut(self.only_in[place as usize] as usize) {
+            change(&mut left.1);
+        }
     }
 
     /// Whether something that is not in order yet was legal in `state` alone, which is gone for good now that it was overwritten.

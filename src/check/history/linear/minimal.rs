@@ -33,7 +33,7 @@ impl<'a> Minimal<'a> {
             steps,
             order,
             limits,
-            purse: limits.steps.saturating_mul(2),
+            purse: limits.steps.saturating_mul(4),
         }
     }
 
@@ -144,7 +144,7 @@ impl<'a> Minimal<'a> {
     fn search(&mut self, items: &[Item]) -> Found {
         let items = sorted(items.to_vec());
         let mut limits = self.limits;
-        limits.steps = (limits.steps / 8).min(self.purse);
+        limits.steps = (limits.steps / 2).min(self.purse);
         let (found, taken) = Search::new(&items, self.steps, self.order, limits, false).run();
         self.purse = self
             .purse

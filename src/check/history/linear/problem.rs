@@ -36,6 +36,8 @@ pub(super) trait Steps {
     fn step(&mut self, state: u32, op: u32, to: &mut Vec<u32>);
     /// Whether the operation overwrites whatever was there, and with what.
     fn overwrites(&mut self, op: u32) -> Option<u32>;
+    /// The one state that the operation leaves where it changes anything, if there is only one.
+    fn leaves(&mut self, op: u32) -> Option<u32>;
     /// The one state in which the operation is legal, if there is only one.
     fn only_in(&mut self, op: u32) -> Option<u32>;
 }

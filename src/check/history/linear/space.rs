@@ -138,6 +138,13 @@ impl<M: Model> Steps for Space<'_, M> {
         (to.len() == 1).then(|| to[0])
     }
 
+    fn leaves(&mut self, op: u32) -> Option<u32> {
+        let state = self
+            .model
+            .leaves(&self.records[op as usize].op, self.ret(op))?;
+        Some(self.number(state))
+    }
+
     fn only_in(&mut self, op: u32) -> Option<u32> {
         let ret = self.ret(op)?;
         let state = self.model.only_in(&self.records[op as usize].op, ret)?;

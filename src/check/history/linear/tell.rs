@@ -23,9 +23,9 @@ pub(super) fn counterexample<M: Model>(
     let items = sorted(items);
     let (found, _) = Search::new(&items, space, order, limits, true).run();
     let longest = match found {
-        Found::Nothing { longest, .. } => longest,
-        // It had none a moment ago, with the same limits.
-        Found::Order(_) | Found::GaveUp => Vec::new(),
+        Found::Nothing { longest, .. } => Some(longest),
+        // It had none a moment ago; to find out how far it gets took longer.
+        Found::Order(_) | Found::GaveUp => None,
     };
     let mut operations: Vec<usize> = items.iter().map(|i| i.op as usize).collect();
     operations.sort_unstable();
@@ -39,8 +39,13 @@ pub(super) fn counterexample<M: Model>(
         let _ = writeln!(text, "({shown} more came before these)");
     }
     text += &draw(&entries[shown..]);
-    prefix(space, &items, &longest, &mut text);
-    stuck(space, &items, &longest, order, &mut text);
+    match longest {
+        Some(longest) => {
+            prefix(space, &items, &longest, &mut text);
+            stuck(space, &items, &longest, order, &mut text);
+        }
+        None => text.push_str("there are too many to say within the bound how far an order gets\n"),
+    }
     (operations, text)
 }
 

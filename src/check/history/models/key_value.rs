@@ -221,6 +221,16 @@ impl<K: Clone + Eq + Debug, V: Value> Model for KeyValue<K, V> {
         )
     }
 
+    fn leaves(&self, op: &Self::Op, ret: Option<&Self::Ret>) -> Option<Option<V>> {
+        match (op, ret) {
+            (Op::Put(_, value), _) => Some(Some(value.clone())),
+            (Op::Delete(_), _) => Some(None),
+            (Op::Cas { to, .. }, _) => Some(Some(to.clone())),
+            (Op::Append(..), Some(Ret::Value(value))) => Some(value.clone()),
+            (Op::Append(..) | Op::Get(_), _) => None,
+        }
+    }
+
     fn only_in(&self, op: &Self::Op, ret: &Self::Ret) -> Option<Option<V>> {
         match (op, ret) {
             (Op::Get(_), Ret::Value(value)) => Some(value.clone()),

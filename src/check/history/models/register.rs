@@ -188,6 +188,14 @@ impl<V: Clone + Eq + Hash + Debug> Model for CasRegister<V> {
         )
     }
 
+    fn leaves(&self, op: &Self::Op, _: Option<&Self::Ret>) -> Option<V> {
+        match op {
+            CasRegisterOp::Write(value) => Some(value.clone()),
+            CasRegisterOp::Cas { to, .. } => Some(to.clone()),
+            CasRegisterOp::Read => None,
+        }
+    }
+
     fn only_in(&self, op: &Self::Op, ret: &Self::Ret) -> Option<V> {
         match (op, ret) {
             (CasRegisterOp::Read, CasRegisterRet::Value(value)) => Some(value.clone()),
