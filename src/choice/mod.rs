@@ -409,8 +409,10 @@ impl Oracle for Choices {
             // It still knows of the last run.
             false => self.strategy.sees_tasks(),
         };
+        // The strategy that a mutated run goes on with may want to know what this one does not.
+        let later = |(_, _, name): (u64, u64, explore::Name)| name.sees_tasks();
         // Whoever looks on is to see the same, whether or not the strategy does.
-        !self.plain || sees
+        !self.plain || sees || self.turn.is_some_and(later)
     }
 
     fn pick_task(&mut self, tasks: u32, who: Option<Pick<'_>>) -> u32 {

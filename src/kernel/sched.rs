@@ -139,7 +139,7 @@ pub(crate) struct Sched {
     /// What each entity is.
     pub(super) who: Vec<Who>,
     /// In the order in which they became runnable; the running thread is among them.
-    runnable: Vec<u32>,
+    pub(super) runnable: Vec<u32>,
     /// The entity that each of these stands for. That of the running thread is brought up to date before it is looked at.
     faces: Vec<u32>,
     /// Those that could go on but are frozen, in the order in which they became so.

@@ -115,8 +115,12 @@ impl Kernel {
             index = self.oracle.pick_task(tasks, None);
             self.task_picked(index, tasks);
         }
-        self.sched.point = true;
-        (index, self.reschedule())
+        // Finding the task costs time, and only who picks among threads may look at it.
+        if self.sched.others_can() {
+            let chosen = self.sched.known(tag(index));
+            self.sched.me_mut().next_task = chosen;
+        }
+        (index, self.before_poll(false))
     }
 
     /// The same where somebody wants to know which tasks they are.
@@ -163,10 +167,6 @@ impl Kernel {
     #[inline]
     pub(crate) fn poll_on_worker(&mut self, task: u32) -> u32 {
         self.begin_poll();
-        if !self.tasks.seen {
-            self.sched.point = true;
-            return self.reschedule();
-        }
         self.sched.me_mut().next_task = self.sched.known(task);
         self.before_poll(true)
     }
@@ -176,10 +176,12 @@ impl Kernel {
     fn before_poll(&mut self, counts: bool) -> u32 {
         self.sched.point = false;
         let me = self.sched.current;
-        let next = match self.sched.others_can() {
+        let next = match self.sched.runnable[..] {
             _ if self.end.is_some() => CARRIER,
-            true => self.choose(false),
-            false => me,
+            // Its host has just been frozen.
+            [] => self.next_thread(),
+            [only] => only,
+            _ => self.choose(false),
         };
         if next == me {
             if counts && !self.sched.others_can() {

@@ -63,8 +63,22 @@ pub(crate) fn audited(seed: u64, percent: u32) -> bool {
     ((u128::from(mixed) * 100) >> 64) < u128::from(percent)
 }
 
-/// Runs the job and ends the process. `again` marks the second run of an audited seed in a process of its own.
-pub(crate) fn run(with: Equipment, job: &Job, again: bool) -> ! {
+/// How the second run of an audited seed is watched, the first one having had so many kernel entries: what an explained run
+/// takes down must not change its course. Places cost most, and are taken down only where every seed is audited.
+fn watched(steps: u64, audit: u32) -> Explain {
+    let watch = super::verify::trace_of(steps);
+    match audit {
+        100 => watch,
+        _ => Explain {
+            stacks_from: u64::MAX,
+            ..watch
+        },
+    }
+}
+
+/// Runs the job and ends the process. `again` marks the second run of an audited seed in a process of its own, and says how many
+/// kernel entries the first one had.
+pub(crate) fn run(with: Equipment, job: &Job, again: Option<u64>) -> ! {
     // What libtest's thread or the user's main has on its stack must not be unwound into: two processes would return.
     let work = std::panic::AssertUnwindSafe(|| {
         let choices = Box::new(Choices::new(with.settings.strategy));
@@ -117,7 +131,7 @@ fn write_frame(with: Equipment, frame: &Frame) {
 
 impl Child {
     /// Runs the seeds; false after a failure.
-    fn work(&mut self, job: &Job, again: bool) -> Result<bool, String> {
+    fn work(&mut self, job: &Job, again: Option<u64>) -> Result<bool, String> {
         if let Some(bytes) = self.with.settings.memory {
             process::limit_growth(bytes)
                 .map_err(|error| format!("cannot limit the memory: {error}"))?;
@@ -146,11 +160,13 @@ impl Child {
         let since = Instant::now();
         let last = job.first + (job.count - 1);
         for seed in job.first..=last {
-            self.shown =
-                !again && job.explain.is_none() && super::program::shows(self.with.settings, seed);
+            self.shown = again.is_none()
+                && job.explain.is_none()
+                && super::program::shows(self.with.settings, seed);
             let explain = job.explain.as_ref().filter(|_| seed == last);
-            let mut outcome = self.simulate(seed, explain, log.clone());
-            if explain.is_none() && !again && !outcome.tallies.is_empty() {
+            let watch = again.map(|steps| watched(steps, job.audit));
+            let mut outcome = self.simulate(seed, explain.or(watch.as_ref()), log.clone());
+            if explain.is_none() && again.is_none() && !outcome.tallies.is_empty() {
                 self.tallies.add(std::mem::take(&mut outcome.tallies));
             }
             if explain.is_some() || !self.held(&outcome) {
@@ -169,18 +185,20 @@ impl Child {
                 self.report(&Frame::Digest {
                     seed,
                     digest: outcome.digest,
-                    again,
+                    again: again.is_some(),
                 });
             }
             if audit && job.batch {
                 put_back();
-                let digests = [outcome.digest, self.simulate(seed, None, None).digest];
+                let watch = watched(outcome.steps, job.audit);
+                let again = self.simulate(seed, Some(&watch), None);
+                let digests = [outcome.digest, again.digest];
                 if digests[0] != digests[1] {
                     self.report(&Frame::Mismatch { seed, digests });
                     return Ok(false);
                 }
             }
-            if !again {
+            if again.is_none() {
                 let black_box = self.with.black_box;
                 black_box.simulated.fetch_add(outcome.virtual_ns, Relaxed);
                 black_box.passed.fetch_add(1, Relaxed);

@@ -91,7 +91,8 @@ impl Scribe {
         let backtrace = self
             .backtraces
             .load(Ordering::Relaxed)
-            .then(Backtrace::force_capture);
+            // Capturing makes calls and allocates, which must not show in the run.
+            .then(|| kernel::unseen(Backtrace::force_capture));
         kernel::tell_panic(&site, &message);
         let mut page = self.page();
         if page.panics.len() < PANICS {

@@ -72,7 +72,8 @@ impl Coordinator<'_> {
             false => self.explained(explain(seed, 1, trace_of(steps)))?,
         };
         if report.verdict.signature() == there.verdict.signature() {
-            return Ok(Found::alone(self.confirmed(report)?));
+            let remark = self.differs(there.digest, &report)?;
+            return Ok(Found::alone(self.confirmed(report, remark)?));
         }
         // It had the process to itself and still fails otherwise now.
         if !ended.job.batch || ended.job.first == seed {
@@ -93,6 +94,34 @@ impl Coordinator<'_> {
         self.nondeterministic(&ended.job, seed, steps, outcomes, true)
     }
 
+    /// What to say of a failure that is the same each time, where what led to it is not: the run that found it has this digest.
+    fn differs(&mut self, there: u64, report: &RunReport) -> Result<Option<String>, Trouble> {
+        // A run that took its process along has no digest.
+        let known = |digest: u64| digest != 0;
+        if there == report.digest || !known(there) || !known(report.digest) || self.exhaustive() {
+            return Ok(None);
+        }
+        // In the company of others it may have gone otherwise for that reason; what counts is the run alone.
+        let plain = Job {
+            explain: None,
+            ..explain(report.seed, 1, Explain::default())
+        };
+        let alone = self
+            .alone(plain)?
+            .failed
+            .and_then(|failed| match failed.how {
+                How::Run(report) => Some(report.digest),
+                How::Mismatch(_) => None,
+            });
+        Ok(alone.filter(|alone| *alone != report.digest).map(|alone| {
+            format!(
+                "it fails so each time, but not all that it does is the same (digests {alone:016x} and {:016x}): something that the \
+                 seed does not decide reached the program; docs/determinism.md lists what can",
+                report.digest
+            )
+        }))
+    }
+
     /// The report of a job's last run.
     pub(super) fn explained(&mut self, job: Job) -> Result<RunReport, Trouble> {
         let report = self.alone(job)?.explained.pop();
@@ -100,7 +129,7 @@ impl Coordinator<'_> {
     }
 
     /// A failure that every run of the seed shows.
-    fn confirmed(&mut self, report: RunReport) -> Result<Failure, Trouble> {
+    fn confirmed(&mut self, report: RunReport, remark: Option<String>) -> Result<Failure, Trouble> {
         let output = self.output();
         let mut log = Log::new(self.header(&report));
         let (decisions, omitted) = self.taken_decisions();
@@ -127,6 +156,7 @@ impl Coordinator<'_> {
             }
             Shrunk::Not(why) => (log, report, output, why.into_iter().collect(), false),
         };
+        remarks.extend(remark);
         if matches!(self.settings.which, Which::Explore { .. }) && !self.exhaustive() {
             remarks.push(often(1, self.runs));
         }

@@ -7,7 +7,7 @@
 use std::fs::File;
 use std::io::{self, BufReader};
 use std::os::unix::net::UnixStream;
-use std::sync::atomic::Ordering::{Acquire, Release};
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::time::{Duration, Instant};
 
 use super::child::{self, Equipment, audited};
@@ -122,7 +122,7 @@ impl Zygote {
             return self.one_by_one(job, trials);
         }
         if job.batch || job.explain.is_some() {
-            return self.fork(job, false);
+            return self.fork(job, None);
         }
         for seed in job.first..=job.first + (job.count - 1) {
             let alone = Job {
@@ -134,8 +134,9 @@ impl Zygote {
                 if again && !audited(seed, job.audit) {
                     continue;
                 }
+                let steps = self.with.black_box.progress.load(Relaxed);
                 self.with.black_box.begin_child();
-                let status = self.fork(&alone, again)?;
+                let status = self.fork(&alone, again.then_some(steps))?;
                 if status != 0 {
                     return Ok(status);
                 }
@@ -158,7 +159,7 @@ impl Zygote {
                 ..job.clone()
             };
             self.with.black_box.begin_child();
-            let status = self.fork(&alone, false)?;
+            let status = self.fork(&alone, None)?;
             // A report says that this one counts.
             let hit = trials.cost.is_some() && self.with.black_box.reported.load(Acquire) > 0;
             if status != 0 || hit {
@@ -171,7 +172,7 @@ impl Zygote {
         Ok(0)
     }
 
-    fn fork(&mut self, job: &Job, again: bool) -> io::Result<i32> {
+    fn fork(&mut self, job: &Job, again: Option<u64>) -> io::Result<i32> {
         let me = std::process::id();
         match process::fork()? {
             Fork::Child => {

@@ -310,6 +310,32 @@ fn is_nondeterministic() {
     std::thread::yield_now();
 }
 
+#[squall::test]
+#[ignore]
+fn fails_by_another_course_each_time() {
+    is_nondeterministic_for_a_while();
+    panic!("as ever");
+}
+
+fn is_nondeterministic_for_a_while() {
+    let chance = std::fs::read("/proc/sys/kernel/random/uuid").unwrap();
+    std::thread::sleep(Duration::from_nanos(
+        chance.iter().map(|byte| u64::from(*byte)).sum(),
+    ));
+}
+
+#[squall::test]
+#[ignore]
+fn goes_on_after_panics() {
+    for _ in 0..3 {
+        let workers: Vec<_> = (0..3)
+            .map(|i| std::thread::spawn(move || assert_ne!(i, 1, "one of them has to")))
+            .collect();
+        let fallen = workers.into_iter().filter_map(|worker| worker.join().err());
+        assert_eq!(fallen.count(), 1);
+    }
+}
+
 #[test]
 #[ignore]
 fn remembers_earlier_runs() {

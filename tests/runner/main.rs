@@ -13,3 +13,4 @@ mod processes;
 mod reports;
 mod stories;
 mod verdicts;
+mod watched;

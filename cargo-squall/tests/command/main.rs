@@ -139,6 +139,19 @@ fn digests_do_not_depend_on_how_threads_are_carried() {
 }
 
 #[test]
+fn what_is_taken_down_of_tasks_does_not_change_the_run() {
+    // Not every strategy asks which tasks they are, but whoever watches does.
+    for strategy in ["tokio", "sticky", "pct", "surw"] {
+        let env = [
+            ("SQUALL_AUDIT", "100"),
+            ("SQUALL_SEEDS", "40"),
+            ("SQUALL_STRATEGY", strategy),
+        ];
+        squall_with(&["test", "--locked", "--test", "tasks"], &env).ended(0);
+    }
+}
+
+#[test]
 fn a_failure_is_replayed_by_its_line_and_by_its_log() {
     let logs = scratch("failures");
     let env = [("SQUALL_FAILURES", logs.to_str().unwrap())];

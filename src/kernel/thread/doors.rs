@@ -137,6 +137,15 @@ pub fn change_link(from: Option<u16>, to: Option<u16>, change: &LinkChange) {
     with_kernel(|k| k.change_link(from, to, change));
 }
 
+/// Runs what the harness does of its own accord on a simulated thread: its calls pass through, and what it allocates does not come
+/// from the program's heap.
+pub fn unseen<R>(f: impl FnOnce() -> R) -> R {
+    match simulated() {
+        true => outside_kernel(f),
+        false => f(),
+    }
+}
+
 /// Notes for the story that the running thread panicked. Outside a simulation, and inside the kernel, it does nothing.
 pub fn tell_panic(site: &str, message: &str) {
     if !simulated() {
