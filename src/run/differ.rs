@@ -75,7 +75,10 @@ impl Coordinator<'_> {
         report.verdict = Verdict::Nondeterministic(difference);
         let remark = "something that the seed does not decide reached the program; docs/determinism.md lists what can";
         let setting = Setting {
-            remarks: vec![remark.to_owned()],
+            remarks: vec![
+                remark.to_owned(),
+                "not shrunk: no run of it can be relied on".to_owned(),
+            ],
             variables,
             unshrunk: None,
             log: None,

@@ -32,8 +32,8 @@ const SIMPLE: u64 = 12;
 pub(super) enum Shrunk {
     /// A simpler run fails the same way.
     Simpler(Box<Simpler>),
-    /// None was found, or none was looked for, for this reason, if it is worth a word.
-    Not(Option<String>),
+    /// None was found, or none was looked for, for this reason.
+    Not(String),
 }
 
 /// A simpler run that fails the same way.
@@ -46,21 +46,23 @@ pub(super) struct Simpler {
 impl Simpler {
     /// What it came to, for people.
     pub(super) fn remark(&self) -> String {
-        let Some(guide) = &self.log.guide else {
-            return String::new();
-        };
-        let Guide { before, after, .. } = guide;
-        format!(
-            "shrunk from {} decisions with {} switches to {} with {}; its other {} are the plainest there are",
-            before.decisions,
-            before.switches,
-            guide.departures.len(),
-            after.switches,
-            after
-                .decisions
-                .saturating_sub(guide.departures.len() as u64),
-        )
+        self.log.guide.as_ref().map(told).unwrap_or_default()
     }
+}
+
+/// What a run was shrunk from and to, for people.
+pub(super) fn told(guide: &Guide) -> String {
+    let Guide { before, after, .. } = guide;
+    format!(
+        "shrunk from {} decisions with {} switches to {} with {}; its other {} are the plainest there are",
+        before.decisions,
+        before.switches,
+        guide.departures.len(),
+        after.switches,
+        after
+            .decisions
+            .saturating_sub(guide.departures.len() as u64),
+    )
 }
 
 impl Coordinator<'_> {
@@ -73,7 +75,7 @@ impl Coordinator<'_> {
     ) -> Result<Shrunk, Trouble> {
         if let Verdict::Stuck { .. } = report.verdict {
             let why = "not shrunk: each candidate would take the watchdog's time";
-            return Ok(Shrunk::Not(Some(why.to_owned())));
+            return Ok(Shrunk::Not(why.to_owned()));
         }
         let max_steps = match report.verdict {
             Verdict::StepLimit { .. } | Verdict::Livelock { .. } | Verdict::TimeLimit { .. } => {
@@ -103,6 +105,7 @@ impl Coordinator<'_> {
             }
         };
         let mut found: Option<(Offer, Run)> = None;
+        let mut untold = Untold::Late;
         let mut shrunk = log.guide.is_some();
         for (i, &offer) in offers.iter().enumerate() {
             let left = end.saturating_duration_since(Instant::now());
@@ -113,8 +116,12 @@ impl Coordinator<'_> {
                 max_steps,
                 deadline: Instant::now() + left / (offers.len() - i) as u32,
             };
-            let Some(start) = driver.start(log)? else {
-                continue;
+            let start = match driver.start(log)? {
+                Ok(start) => start,
+                Err(why) => {
+                    untold = why;
+                    continue;
+                }
             };
             let plain = start.departures.is_empty();
             let (best, accepted) = match plain {
@@ -133,11 +140,14 @@ impl Coordinator<'_> {
             }
         }
         let Some((offer, best)) = found else {
-            let why = "not shrunk: the run is too long to be told by its departures";
-            return Ok(Shrunk::Not(Some(why.to_owned())));
+            return Ok(Shrunk::Not(format!("not shrunk: {untold}")));
         };
         if !shrunk {
-            return Ok(Shrunk::Not(None));
+            let why = match Instant::now() >= end {
+                true => "not shrunk: the time for it was over before a simpler run was found",
+                false => "not shrunk: no simpler run fails the same way",
+            };
+            return Ok(Shrunk::Not(why.to_owned()));
         }
         let mut log = Log::new(header);
         log.guide = Some(Guide {
@@ -169,7 +179,7 @@ impl Coordinator<'_> {
             |one: &RunReport| one.verdict.signature() == signature && one.divergence.is_none();
         if !same(&first) || !same(&second) || first.digest != second.digest {
             let why = "not shrunk: in a process of its own the simpler run does not fail the same way each time";
-            return Ok(Shrunk::Not(Some(why.to_owned())));
+            return Ok(Shrunk::Not(why.to_owned()));
         }
         let output = self.output();
         let report = second;
@@ -178,6 +188,25 @@ impl Coordinator<'_> {
             report,
             output,
         })))
+    }
+}
+
+/// Why a run cannot be told by its departures, of which shrinking leaves some out.
+enum Untold {
+    Late,
+    Long,
+    Otherwise,
+}
+
+impl std::fmt::Display for Untold {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Untold::Late => "the time for it was over before a run was told by its departures",
+            Untold::Long => "the run is too long to be told by its departures",
+            Untold::Otherwise => {
+                "answered from its own log, the run does not fail the same way within the limits of a candidate"
+            }
+        })
     }
 }
 
@@ -194,15 +223,21 @@ struct Driver<'d, 'c> {
 
 impl Driver<'_, '_> {
     /// A run without any departure that fails the same way, if that is simple enough; or the run of the log, as departures.
-    fn start(&mut self, log: &Log) -> Result<Option<Run>, Trouble> {
+    fn start(&mut self, log: &Log) -> Result<Result<Run, Untold>, Trouble> {
         let nothing = [Edit::Without(Vec::new())];
         let plainest = self.first(&[], &nothing, u64::MAX)?.map(|(_, run)| run);
         if plainest.as_ref().is_some_and(|run| run.cost() <= SIMPLE) {
-            return Ok(plainest);
+            return Ok(plainest.ok_or(Untold::Late));
         }
         // What is too long to be told may still fail without any departure.
         let told = self.part(log.to_text(), &nothing, u64::MAX)?.hit;
-        Ok(told.map(|(_, run)| run).or(plainest))
+        let too_long = trial::told(self.coordinator.slots[0].black_box).is_none();
+        let untold = match too_long {
+            true => Untold::Long,
+            false if self.over() => Untold::Late,
+            false => Untold::Otherwise,
+        };
+        Ok(told.map(|(_, run)| run).or(plainest).ok_or(untold))
     }
 
     fn part(&mut self, base: String, edits: &[Edit], cost: u64) -> Result<Part, Trouble> {

@@ -10,7 +10,7 @@ use super::page;
 use super::protocol::{Explain, Job, RunReport};
 use super::render::{self, Told};
 use super::settings::Which;
-use super::shrinking::{Shrunk, Simpler};
+use super::shrinking::{Shrunk, Simpler, told};
 use super::verdict::Verdict;
 use crate::choice::{Header, Log};
 use crate::explore::Profile;
@@ -138,10 +138,12 @@ impl Coordinator<'_> {
         }
         log.omitted += omitted;
         let seed = self.seed_variables(report.seed);
-        let wanted = self.settings.shrink.filter(|_| !self.origin.should_panic);
-        let shrunk = match wanted {
+        let shrunk = match self.settings.shrink {
+            _ if self.origin.should_panic => {
+                Shrunk::Not("not shrunk: the test is meant to panic".to_owned())
+            }
             Some(time) => self.shrink(&log, &report, time)?,
-            None => Shrunk::Not(None),
+            None => Shrunk::Not("not shrunk: that is switched off".to_owned()),
         };
         let (log, report, output, mut remarks, simpler): (_, _, _, Vec<String>, _) = match shrunk {
             Shrunk::Simpler(simpler) => {
@@ -154,7 +156,7 @@ impl Coordinator<'_> {
                 } = *simpler;
                 (log, report, output, remarks, true)
             }
-            Shrunk::Not(why) => (log, report, output, why.into_iter().collect(), false),
+            Shrunk::Not(why) => (log, report, output, vec![why], false),
         };
         remarks.extend(remark);
         if matches!(self.settings.which, Which::Explore { .. }) && !self.exhaustive() {
@@ -312,6 +314,7 @@ impl Coordinator<'_> {
         };
         let mut output = self.output();
         let mut report = report;
+        let mut asked = false;
         if asked_for {
             let mut log = log.clone();
             log.header.signature = signature;
@@ -325,12 +328,19 @@ impl Coordinator<'_> {
                         simpler.log.save(path)?;
                         (report, output) = (simpler.report, simpler.output);
                     }
-                    Shrunk::Not(why) => {
-                        let nothing = || "not shrunk: no simpler run was found".to_owned();
-                        remarks.push(why.unwrap_or_else(nothing));
-                    }
+                    Shrunk::Not(why) => remarks.push(why),
                 }
+                asked = true;
             }
+        }
+        if !asked {
+            remarks.push(match &log.guide {
+                Some(guide) => told(guide),
+                None => {
+                    "not shrunk: a log is where SQUALL_SHRINK or `cargo squall shrink` asks for it"
+                        .to_owned()
+                }
+            });
         }
         let setting = Setting {
             remarks,
@@ -358,6 +368,7 @@ pub(super) fn leak_remarks() -> Vec<String> {
         "something outside the program's own statics remembers earlier runs: what the body captures, a file, or the data of a \
          library",
         "with SQUALL_ISOLATION=process, or isolation = \"process\" on the test, each seed has its own process",
+        "not shrunk: it takes the company of other seeds",
     ]
     .map(str::to_owned)
     .to_vec()

@@ -22,6 +22,7 @@ mod program;
 #[allow(dead_code)]
 mod programs;
 mod replay;
+mod says;
 #[path = "../targets/shared.rs"]
 mod shared;
 mod sizes;
