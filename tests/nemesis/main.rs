@@ -8,6 +8,8 @@
 ))]
 #![allow(clippy::unwrap_used)]
 
+mod bugs;
+mod cost;
 mod drawn;
 mod healing;
 mod plans;
