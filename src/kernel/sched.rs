@@ -86,6 +86,8 @@ pub(crate) enum Resume {
     Woken,
     /// Its deadline passed.
     TimedOut,
+    /// A signal was handled meanwhile; its call ends with `EINTR`.
+    Interrupted,
 }
 
 #[derive(Clone, Debug)]

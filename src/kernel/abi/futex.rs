@@ -48,7 +48,7 @@ fn futex(a: [usize; 6]) -> Result<i64> {
                 match k.sched.me().resume {
                     Resume::Woken => return Step::Done(Ok(0)),
                     Resume::TimedOut => return Step::Done(Err(Errno::ETIMEDOUT)),
-                    Resume::First => {}
+                    Resume::First | Resume::Interrupted => {}
                 }
                 // SAFETY: futex(2): the word is readable.
                 if unsafe { load(address) } != value {

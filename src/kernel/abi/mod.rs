@@ -29,6 +29,7 @@ mod time;
 mod tokio;
 
 use super::record::What;
+use super::sched::Resume;
 use super::thread;
 use super::{Cost, Errno, Kernel, Result, Step, Touch};
 use std::ffi::c_int;
@@ -76,11 +77,15 @@ pub(crate) fn sys<T: Value>(
             if k.end.is_some() {
                 return (super::sched::CARRIER, None);
             }
-            match attempt(k) {
+            let step = match k.sched.me().resume {
+                Resume::Interrupted => Step::Done(Err(Errno::EINTR)),
+                _ => attempt(k),
+            };
+            match step {
                 Step::Done(r) => {
                     k.note(name, r);
                     let next = k.reschedule();
-                    k.sched.me_mut().resume = super::sched::Resume::First;
+                    k.sched.me_mut().resume = Resume::First;
                     (next, Some(r))
                 }
                 Step::Wait(wait) => {

@@ -192,7 +192,7 @@ fn cond_wait(
         match k.sched.me().resume {
             Resume::Woken => Step::Done(Ok(())),
             Resume::TimedOut => Step::Done(Err(Errno::ETIMEDOUT)),
-            Resume::First => {
+            Resume::First | Resume::Interrupted => {
                 let until = match limit(k, deadline) {
                     Ok(until) => until,
                     Err(e) => return Step::Done(Err(e)),

@@ -5,8 +5,9 @@
 
 use super::raw::{next, real};
 use super::{fail, quick, refuse, ret_unit, simulated};
+use crate::kernel::sched::{Resume, State};
 use crate::kernel::thread;
-use crate::kernel::{Cost, Errno, Result};
+use crate::kernel::{Cost, Errno, Kernel, Result};
 use libc::{sigaction as Action, sighandler_t, sigset_t, stack_t};
 use std::ffi::c_int;
 
@@ -96,7 +97,9 @@ pub(crate) fn deliver(signal: c_int) -> Result<()> {
     match action {
         Some((action, _)) if action.sa_sigaction == libc::SIG_IGN => {}
         Some((action, pid)) if action.sa_sigaction != libc::SIG_DFL => {
-            run_handler(signal, &action, pid)
+            run_handler(signal, &action, pid);
+            let restarts = action.sa_flags & libc::SA_RESTART != 0;
+            thread::with_kernel(|k| k.interrupt(restarts));
         }
         _ => match signal {
             libc::SIGCHLD | libc::SIGCONT | libc::SIGURG | libc::SIGWINCH => {}
@@ -112,6 +115,39 @@ pub(crate) fn deliver(signal: c_int) -> Result<()> {
         },
     }
     Ok(())
+}
+
+/// What a handled signal interrupts in any case, and what only where its handler does not say `SA_RESTART`: signal(7). Calls
+/// that may have done a part of their work are left out: they go on.
+const INTERRUPTED: [&str; 7] = [
+    "epoll_wait",
+    "poll",
+    "select",
+    "nanosleep",
+    "clock_nanosleep",
+    "usleep",
+    "sleep",
+];
+const RESTARTED: [&str; 3] = ["read", "readv", "accept"];
+
+impl Kernel {
+    /// A signal of the running thread's process was handled. Linux has its first thread do that, whose blocked call then ends
+    /// with `EINTR`.
+    fn interrupt(&mut self, restarts: bool) {
+        let (me, host) = (self.sched.current, self.host_id());
+        let threads = &self.sched.threads;
+        let first = threads
+            .iter()
+            .position(|t| t.host == host && !matches!(t.state, State::Done));
+        let Some(first) = first.map(|id| id as u32).filter(|id| *id != me) else {
+            return;
+        };
+        if let State::Blocked { call, .. } = &threads[first as usize].state
+            && (INTERRUPTED.contains(call) || (!restarts && RESTARTED.contains(call)))
+        {
+            self.wake(first, Resume::Interrupted);
+        }
+    }
 }
 
 /// Calls a handler as the system would for a signal that the process sent to itself.

@@ -154,10 +154,16 @@ unsafe extern "C" fn getrusage(who: c_int, out: *mut libc::rusage) -> c_int {
     0
 }
 
-/// Sleeps until the clock `id` shows `ns`, or for `ns` if relative.
-fn sleep_on(name: &'static str, id: libc::clockid_t, absolute: bool, ns: u64) -> Result<()> {
+/// Sleeps until the clock `id` shows `ns`, or for `ns` if relative. What was left of that when a signal came is stored in `left`.
+fn sleep_on(
+    name: &'static str,
+    id: libc::clockid_t,
+    absolute: bool,
+    ns: u64,
+    left: &mut u64,
+) -> Result<()> {
     let mut until = None;
-    sys(name, Cost::CALL, |k| {
+    let r = sys(name, Cost::CALL, |k| {
         if k.sched.me().resume == Resume::TimedOut {
             return Step::Done(Ok(()));
         }
@@ -178,7 +184,23 @@ fn sleep_on(name: &'static str, id: libc::clockid_t, absolute: bool, ns: u64) ->
             on: On::Clock,
             until: Some(at),
         })
-    })
+    });
+    if let (Err(Errno::EINTR), Some(at)) = (r, until) {
+        let now = super::thread::with_kernel(|k| k.monotonic());
+        *left = at.shows.saturating_sub(now);
+    }
+    r
+}
+
+/// Stores what is left of a sleep, if the caller wants to know.
+///
+/// # Safety
+/// `remain` must be null or writable.
+unsafe fn store_remain(remain: *mut libc::timespec, left: u64) {
+    if !remain.is_null() {
+        // SAFETY: the caller's promise.
+        unsafe { *remain = timespec(left) };
+    }
 }
 
 #[unsafe(no_mangle)]
@@ -204,9 +226,14 @@ unsafe extern "C" fn clock_nanosleep(
             )
         } as c_int;
     }
+    let (absolute, mut left) = (flags & libc::TIMER_ABSTIME != 0, 0);
     // SAFETY: the caller passes a readable timespec.
     let r = unsafe { nanoseconds(request) }
-        .and_then(|ns| sleep_on("clock_nanosleep", id, flags & libc::TIMER_ABSTIME != 0, ns));
+        .and_then(|ns| sleep_on("clock_nanosleep", id, absolute, ns, &mut left));
+    if r == Err(Errno::EINTR) && !absolute {
+        // SAFETY: the caller passes null or a writable timespec.
+        unsafe { store_remain(remain, left) };
+    }
     super::pthread_result(r)
 }
 
@@ -218,11 +245,15 @@ unsafe extern "C" fn nanosleep(
     if !simulated() {
         return real!(SYS_nanosleep, request, remain) as c_int;
     }
+    let mut left = 0;
     // SAFETY: the caller passes a readable timespec.
-    ret_unit(
-        unsafe { nanoseconds(request) }
-            .and_then(|ns| sleep_on("nanosleep", libc::CLOCK_MONOTONIC, false, ns)),
-    )
+    let r = unsafe { nanoseconds(request) }
+        .and_then(|ns| sleep_on("nanosleep", libc::CLOCK_MONOTONIC, false, ns, &mut left));
+    if r == Err(Errno::EINTR) {
+        // SAFETY: the caller passes null or a writable timespec.
+        unsafe { store_remain(remain, left) };
+    }
+    ret_unit(r)
 }
 
 #[unsafe(no_mangle)]
@@ -235,6 +266,7 @@ unsafe extern "C" fn usleep(us: c_uint) -> c_int {
         libc::CLOCK_MONOTONIC,
         false,
         u64::from(us) * 1000,
+        &mut 0,
     ))
 }
 
@@ -243,13 +275,15 @@ unsafe extern "C" fn sleep(seconds: c_uint) -> c_uint {
     if !simulated() {
         return next!(c"sleep", fn(c_uint) -> c_uint, seconds);
     }
+    let mut left = 0;
     let _ = sleep_on(
         "sleep",
         libc::CLOCK_MONOTONIC,
         false,
         u64::from(seconds) * 1_000_000_000,
+        &mut left,
     );
-    0
+    left.div_ceil(1_000_000_000) as c_uint
 }
 
 #[unsafe(no_mangle)]
