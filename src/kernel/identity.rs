@@ -6,7 +6,7 @@
 
 use super::record::{About, What};
 use super::sched::{On, Space, Word};
-use super::{Kernel, TaskReport};
+use super::{Kernel, TaskReport, Touch};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering::Relaxed};
@@ -135,6 +135,13 @@ impl Kernel {
     pub(crate) fn tasks_end(&mut self, host: u16) {
         for task in self.identities.tasks.iter_mut().filter(|t| t.host == host) {
             task.done = true;
+        }
+        let tasks = &self.identities.tasks;
+        for (entity, who) in self.sched.entities.iter_mut().zip(&self.sched.who) {
+            // Here, too, an address would keep the memory of a dead program.
+            if matches!(who, Who::Task(task) if tasks[*task as usize].host == host) {
+                entity.touch = Touch::UNKNOWN;
+            }
         }
     }
 

@@ -3,4 +3,6 @@
 
 mod hosts;
 mod links;
+mod memory;
 mod resources;
+mod signals;
