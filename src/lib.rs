@@ -52,6 +52,7 @@ mod fault;
 mod report;
 mod run;
 mod sim;
+mod units;
 
 pub use check::history;
 pub use explore::Selection as Strategy;
@@ -69,6 +70,7 @@ pub use run::private as __private;
 pub use run::{
     Builder, Error, Failure, Flavor, Isolation, Result, Returned, Settings, Summary, test,
 };
+pub use sim::dependency::{self, Behaviour, Dependency, FailureMode};
 pub use sim::{Host, HostOutcome, HostState, Hosts, Latency, Link, Partition, Shape, Sim, Storage};
 pub use sim::{Settle, Unsettled};
 
@@ -77,4 +79,7 @@ pub use sim::{Settle, Unsettled};
 mod documents {
     #[doc = include_str!("../docs/nemesis.md")]
     struct Nemesis;
+
+    #[doc = include_str!("../docs/dependencies.md")]
+    struct Dependencies;
 }

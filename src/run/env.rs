@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use super::forms::Form;
 use super::settings::Isolation;
-use super::units;
 use crate::explore::Selection;
+use crate::units;
 
 /// What the environment asks for.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]

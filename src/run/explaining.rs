@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 use super::coordinator::{Coordinator, Trouble};
 use super::protocol::{Candidate, RunReport, Trials};
 use super::shrinking::Counted;
-use super::units::show_nanoseconds;
 use super::verdict::Verdict;
 use crate::choice::explain::{SUFFIXES, clean_runs, findability, inevitable};
 use crate::choice::{Decision, Header, Log, Offer};
 use crate::kernel::{Domain, What};
 use crate::report::Recorded;
+use crate::units::show_nanoseconds;
 
 /// The most seeds that are run to see how often the failure shows.
 const SEEDS: u64 = 2_000;

@@ -31,7 +31,6 @@ mod returned;
 mod scribe;
 mod settings;
 mod start;
-mod units;
 
 /// Declares what exists only where the kernel does.
 macro_rules! on_supported_platforms {
@@ -66,7 +65,7 @@ on_supported_platforms! {
     mod zygote;
 
     use entry::execute;
-    pub(crate) use units::show_nanoseconds;
+    pub(crate) use crate::units::show_nanoseconds;
 }
 
 pub use attribute::test;

@@ -7,11 +7,11 @@ use super::frames;
 use super::protocol::RunReport;
 use super::scribe::PanicReport;
 use super::start::names_runtime;
-use super::units::show_nanoseconds;
 use super::verdict::{Difference, Verdict};
 use crate::kernel::abi::real::blackbox::Output;
 use crate::kernel::{Event, Refused, ThreadReport, Violation};
 use crate::report::{self, Ending, Recorded, Size, Story};
+use crate::units::show_nanoseconds;
 
 /// Lines of a seed's output that are shown, from its beginning and from its end, each.
 const OUTPUT_LINES: usize = 40;

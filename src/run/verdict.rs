@@ -221,7 +221,7 @@ impl Verdict {
             Verdict::TimeLimit { limit, .. } => {
                 format!(
                     "virtual time limit: not over after {} of simulated time",
-                    super::units::show_nanoseconds(*limit)
+                    crate::units::show_nanoseconds(*limit)
                 )
             }
             Verdict::StepLimit { limit, .. } => {
@@ -229,7 +229,7 @@ impl Verdict {
             }
             Verdict::Stuck { milliseconds, .. } => format!(
                 "stuck: ran for {} of wall time without a call to the system",
-                super::units::show_nanoseconds(milliseconds.saturating_mul(1_000_000))
+                crate::units::show_nanoseconds(milliseconds.saturating_mul(1_000_000))
             ),
             Verdict::Aborted {
                 panic: Some(panic), ..

@@ -80,6 +80,11 @@ impl Latency {
         times.sort_unstable();
         Latency(Delay::Recorded(times.into()))
     }
+
+    /// A sample in nanoseconds; `below(n)` answers with a number in `0..n`, 0 being the shortest time.
+    pub(super) fn sample(&self, below: &mut dyn FnMut(u64) -> u64) -> u64 {
+        self.0.sample(below)
+    }
 }
 
 impl From<Latency> for Delay {

@@ -1,6 +1,7 @@
 //! What a test holds in its hands: the simulated world. `run` makes one [`Sim`] for each run and hands it to the test's
 //! body; everything here calls the kernel.
 
+pub mod dependency;
 mod errand;
 mod faults;
 mod host;

@@ -1,5 +1,5 @@
-//! Durations and sizes as people write them: `30s`, `1h`, `8GiB`. `env` reads variables with it; the attribute macro, in a
-//! crate of its own, reads literals alike.
+//! Durations and sizes as people write them: `30s`, `1h`, `8GiB`. `run/env.rs` reads variables with it, `sim/dependency` files; the
+//! attribute macro, in a crate of its own, reads literals alike.
 
 /// How a duration is written, for messages.
 pub(crate) const DURATION_FORM: &str =
@@ -47,6 +47,7 @@ pub(crate) fn bytes(text: &str) -> Option<u64> {
 }
 
 /// A duration for people: three digits and the unit that fits.
+#[allow(dead_code, reason = "nothing is told where the kernel does not run")]
 pub(crate) fn show_nanoseconds(ns: u64) -> String {
     const UNITS: [(u64, &str); 6] = [
         (86_400_000_000_000, "d"),
