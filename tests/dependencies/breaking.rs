@@ -5,7 +5,7 @@ use crate::{MS, S, sleep};
 use axum::extract::Path;
 use axum::routing::get as on_get;
 use squall::dependency::{FailureTarget, Outcome, Stub, http_fn};
-use squall::{Behaviour, FailureMode, Sim};
+use squall::{Behaviour, FailureMode, Fault, Plan, Sim};
 use std::time::Duration;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -321,4 +321,23 @@ async fn every_dependency_is_known_and_breakable(sim: Sim) {
             dependency.heal();
         }
     }
+}
+
+/// A nemesis breaks it for a while, in a way that the seed draws, and heals it.
+#[squall::test(seeds = 40, audit = 100)]
+async fn a_nemesis_breaks_and_heals_it(sim: Sim) {
+    let dep = sim.dependency("dep", Behaviour::healthy(), |n: u8| async move { n });
+    let plan = Plan::new()
+        .at(S, Fault::broken(dep.clone()))
+        .lasting(10 * S);
+    sim.nemesis(plan);
+    sleep(2 * S).await;
+    let (mode, _) = dep.broken().expect("it is broken");
+    assert!(FailureMode::ALL.contains(&mode));
+    let seen = tokio::time::timeout(S, dep.call(1)).await;
+    assert!(!matches!(seen, Ok(Ok(_))), "{mode}: {seen:?}");
+    sleep(10 * S).await;
+    assert_eq!(dep.broken(), None);
+    assert_eq!(dep.call(2).await, Ok(2));
+    assert_eq!(dep.counts()[&Outcome::Answered], 1);
 }

@@ -7,6 +7,7 @@ mod middleware;
 mod nats;
 mod pools;
 mod quic;
+mod redis_broken;
 mod redis_mini;
 mod runtime;
 mod smol_io;
