@@ -1,15 +1,16 @@
 //! The edits that decide nothing: they let the story of a failing run say where tasks wait, and who wakes whom. `rewrite`
 //! makes all of them or none; without them the copy works, and stories say less.
 
-use super::rewrite::{COOP, ROOT, Seam};
+use super::rewrite::{COOP, ROOT, SOME, Seam};
 
 const TASK_WAKER: &[&str] = &["src/runtime/task/waker.rs"];
 const TASK_RAW: &[&str] = &["src/runtime/task/raw.rs"];
 const WAKE: &[&str] = &["src/util/wake.rs"];
+const BUILDER: &[&str] = &["src/task/builder.rs"];
 const SEMAPHORE: &[&str] = &["src/sync/batch_semaphore.rs"];
 
 /// Each expression that says something of a poll.
-pub(super) const SEAMS: [Seam; 9] = [
+pub(super) const SEAMS: [Seam; 10] = [
     Seam {
         what: "what a task may have to wait for",
         files: ROOT,
@@ -66,6 +67,14 @@ pub(super) const SEAMS: [Seam; 9] = [
         to: "    pub(super) fn squall(&self) -> u32 { self.header().squall }\n\n    \
              pub(super) fn header(&self) -> &Header {\n",
         times: 1,
+        or: None,
+    },
+    Seam {
+        what: "the name that a task is given",
+        files: BUILDER,
+        from: "self.name",
+        to: "crate::squall::naming(self.name)",
+        times: SOME,
         or: None,
     },
     Seam {

@@ -100,6 +100,28 @@ fn the_hooks_of_an_unstable_tokio_make_its_polls_points() {
 }
 
 #[test]
+fn names_of_tasks_reach_the_story() {
+    let target = drive::target().join("unstable");
+    let variables = [
+        ("CARGO_TARGET_DIR", target.to_str().unwrap()),
+        ("RUSTFLAGS", "--cfg tokio_unstable"),
+        ("SQUALL_FAILURES", "off"),
+    ];
+    let arguments = [
+        "test",
+        "--locked",
+        "--features",
+        "named",
+        "--test",
+        "stories",
+    ];
+    let test = ["named_tasks", "--", "--exact", "--ignored"];
+    squall_with(&[&arguments[..], &test[..]].concat(), &variables)
+        .ended(1)
+        .says(&["spawns the teller", "the listener", "stories.rs:"]);
+}
+
+#[test]
 fn repaired_programs_hold_and_every_seed_runs_the_same_way_twice() {
     let env = [("SQUALL_AUDIT", "100"), ("SQUALL_SEEDS", "500")];
     for test in ["locks_in_one_order", "guarded_update", "workers"] {
