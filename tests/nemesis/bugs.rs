@@ -12,7 +12,7 @@ use tokio::net::{TcpListener, TcpStream, UdpSocket};
 /// A bug is found within so many seeds.
 const FOUND: u64 = 60;
 /// Its repaired twin is clean over so many, and so is the bug without the faults over the last number.
-const CLEAN: u64 = 24;
+const CLEAN: u64 = 16;
 const CALM: u64 = 8;
 
 /// Runs a test with the bug or without it, under these kinds of faults.

@@ -34,7 +34,7 @@ async fn calls(sim: Sim, nemesis: Option<f64>) {
 #[test]
 #[ignore = "measures"]
 fn cost() {
-    const RUNS: u64 = 200;
+    const RUNS: u64 = 60;
     for (what, nemesis) in [
         ("no nemesis", None),
         ("a calm nemesis", Some(1.0)),
