@@ -55,6 +55,7 @@ mod sim;
 mod units;
 
 pub use check::history;
+pub use check::{Check, Condition, Look, Mark, Monitor, Property};
 pub use explore::Selection as Strategy;
 pub use fault::{
     Breakable, Fault, FaultKind, FaultWindow, HostRanges, LinkRanges, Nemesis, NemesisOptions,
@@ -73,6 +74,9 @@ pub use run::{
 pub use sim::dependency::{self, Behaviour, Dependency, FailureMode};
 pub use sim::{Host, HostOutcome, HostState, Hosts, Latency, Link, Partition, Shape, Sim, Storage};
 pub use sim::{Settle, Unsettled};
+pub use squall_points::{
+    always, buggify, fault_point, gauge, never, reachable, sometimes, unreachable_point,
+};
 
 /// The snippets of the documents, compiled.
 #[cfg(doctest)]
@@ -82,4 +86,7 @@ mod documents {
 
     #[doc = include_str!("../docs/dependencies.md")]
     struct Dependencies;
+
+    #[doc = include_str!("../docs/properties.md")]
+    struct Properties;
 }

@@ -5,6 +5,7 @@
 //! Tests call in here through `squall::stress` and its neighbours, `run` applies the switch of a test to its body. Every decision
 //! is drawn from the run's choices, so that it is logged and replayed; 0 always means "no fault". Calls `kernel` alone.
 
+pub(crate) mod buggify;
 mod cancel;
 mod cut;
 pub(crate) mod names;

@@ -159,6 +159,11 @@ pub fn run_value(_: std::any::TypeId, _: fn() -> RunValue) -> RunValue {
     panic!("this belongs to a run, and there is none: it works only inside a simulation")
 }
 
+/// Always `None`.
+pub fn known_run_value(_: std::any::TypeId) -> Option<RunValue> {
+    None
+}
+
 /// Does nothing.
 pub fn note(_: &'static str, _: impl FnOnce() -> String) {}
 
@@ -236,3 +241,35 @@ pub fn had_program(_: u16) -> bool {
 pub fn stalled_until(_: u16) -> u64 {
     panic!("hosts exist only inside a simulation")
 }
+
+/// What the watcher would wait for where there is a kernel.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Watch {
+    /// A quiet moment.
+    pub quiet: bool,
+    /// Each scheduling point.
+    pub each_step: bool,
+    /// A virtual time.
+    pub at: Option<u64>,
+    /// When the last look is settled, and when the next is due.
+    pub look: Option<(u64, u64)>,
+}
+
+/// Returns at once.
+pub fn watch(_: Watch) -> Moment {
+    Moment::Due
+}
+
+/// What the watcher would be woken for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moment {
+    /// A scheduling point.
+    Step,
+    /// The world is quiet.
+    Quiet,
+    /// The world is quiet, and it is time.
+    Due,
+}
+
+/// Does nothing.
+pub fn rewatch(_: Watch) {}

@@ -42,16 +42,20 @@ on_supported_platforms! {
     pub(crate) mod testing;
     pub(crate) mod thread;
     mod trace;
+    mod watcher;
     mod words;
     mod world;
 
     pub use abi::{hook_ended, hook_polled, hook_polls, hook_spawned, preload, touch};
     pub use record::{About, Cause, Record, ThreadFacts, What, Wire};
     pub use thread::doors::*;
-    pub use thread::ledger::{RunValue, keep_turn, note, run_value, tally, violate};
     pub use rest::Unrest;
+    pub use thread::ledger::{
+        RunValue, keep_turn, known_run_value, note, run_value, tally, violate,
+    };
     pub use thread::power::*;
     pub use thread::rest::*;
+    pub use watcher::{Moment, Watch};
     pub use thread::{Watched, fault, image, prewarm, simulate, trap, watched_waker};
     pub(crate) use world::{Cost, Kernel, Step};
 }

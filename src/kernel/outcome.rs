@@ -274,7 +274,7 @@ pub struct Violation {
     pub site: String,
     /// When, in virtual nanoseconds; [`violate`](super::violate) fills it in.
     pub at: u64,
-    /// Where, in a run that is told; [`violate`](super::violate) fills it in.
+    /// Where, in a run that is told; [`violate`](super::violate) fills it in. An empty one says that the place is of no interest.
     pub backtrace: Option<String>,
 }
 

@@ -126,6 +126,8 @@ pub(crate) struct Thread {
     pub(crate) frozen: bool,
     /// Until then it is stalled by itself (virtual nanoseconds); 0 if it is not.
     pub(crate) stalled: u64,
+    /// The watcher, or a thread that the watcher started, started it.
+    pub(crate) watches: bool,
     /// Who is blocked in `pthread_join` on it.
     pub(crate) joiner: Option<u32>,
     /// What its start routine returned, once it is done.
@@ -238,8 +240,13 @@ impl Sched {
         self.runnable.len() > 1
     }
 
+    /// Whether a thread could go on.
+    pub(super) fn can(&self, thread: u32) -> bool {
+        self.runnable.contains(&thread)
+    }
+
     /// The thread can go on.
-    fn enter(&mut self, thread: u32) {
+    pub(super) fn enter(&mut self, thread: u32) {
         if self.threads[thread as usize].frozen {
             return self.frozen.push(thread);
         }
@@ -325,6 +332,9 @@ impl Kernel {
         let at = &self.hosts[usize::from(host)];
         let frozen = at.paused || at.stalled > 0;
         let entity = self.sched.add_entity(Who::Thread(id));
+        let parent = self.sched.current;
+        let parent_watches = (self.sched.threads.get(parent as usize)).is_some_and(|t| t.watches);
+        let watches = parent_watches || self.watcher.is(parent);
         self.sched.threads.push(Thread {
             host,
             name,
@@ -337,9 +347,10 @@ impl Kernel {
             generation: 0,
             slot,
             detached: false,
-            background: false,
+            background: watches,
             frozen,
             stalled: 0,
+            watches,
             joiner: None,
             result: 0,
         });
@@ -502,6 +513,9 @@ impl Kernel {
             if self.end.is_some() {
                 return CARRIER;
             }
+            if self.watcher.waits() && self.looks_when_quiet() {
+                continue;
+            }
             let at = self.events.next_at();
             if at == u64::MAX {
                 self.finish(End::Deadlock(Vec::new()));
@@ -528,6 +542,9 @@ impl Kernel {
     pub(super) fn choose(&mut self, yielded: bool) -> u32 {
         let sched = &mut self.sched;
         if let [only] = sched.runnable[..] {
+            if self.watcher.steps() {
+                return self.looks_at_step(only);
+            }
             return only;
         }
         let current = sched.runnable.iter().position(|t| *t == sched.current);
@@ -557,6 +574,9 @@ impl Kernel {
                 },
                 preempted,
             );
+        }
+        if self.watcher.steps() {
+            return self.looks_at_step(next);
         }
         next
     }

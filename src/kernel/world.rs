@@ -13,6 +13,7 @@ use super::record::What;
 use super::sched::{self, Sched, State};
 use super::tasks::Tasks;
 use super::trace::Trace;
+use super::watcher::Watcher;
 use super::{Config, Domain, End, Errno, Oracle, Pick, Refused, Result, ThreadReport};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -102,6 +103,7 @@ pub(crate) struct Kernel {
     pub(crate) preemption: Preemption,
     pub(crate) identities: Identities,
     pub(crate) memory: Memory,
+    pub(crate) watcher: Watcher,
     progress: Option<&'static AtomicU64>,
 }
 
@@ -160,6 +162,7 @@ impl Kernel {
             preemption: Preemption::default(),
             identities: Identities::default(),
             memory: Memory::new(),
+            watcher: Watcher::default(),
             progress: None,
         }
     }
@@ -199,6 +202,7 @@ impl Kernel {
         self.tasks.reset(config.whole_polls, seen);
         self.preemption = Preemption::default();
         self.identities.clear();
+        self.watcher = Watcher::default();
         self.memory
             .clear(config.contended_sites.clone(), config.take_sites);
         self.progress = config.progress;
@@ -360,6 +364,9 @@ impl Kernel {
     pub(crate) fn report_threads(&self) -> Vec<ThreadReport> {
         let mut out = Vec::new();
         for (id, t) in self.sched.threads.iter().enumerate() {
+            if self.watcher.is(id as u32) || t.watches {
+                continue;
+            }
             let (call, waits_for) = match &t.state {
                 State::Done => continue,
                 _ if t.background => continue,

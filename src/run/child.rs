@@ -81,6 +81,7 @@ fn watched(steps: u64, audit: u32) -> Explain {
 pub(crate) fn run(with: Equipment, job: &Job, again: Option<u64>) -> ! {
     // What libtest's thread or the user's main has on its stack must not be unwound into: two processes would return.
     let work = std::panic::AssertUnwindSafe(|| {
+        crate::sim::points::activate();
         let choices = Box::new(Choices::new(with.settings.strategy));
         let mut child = Child {
             with,

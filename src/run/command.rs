@@ -116,7 +116,11 @@ pub(crate) fn tell(event: &Event<'_>) {
 pub(super) fn gravity(failure: &Failure) -> &'static str {
     let ours = ["nondeterministic", "state between runs", "refused "];
     match failure {
-        Failure { seed: None, .. } => "unusable",
+        Failure {
+            seed: None,
+            signature,
+            ..
+        } if signature.is_empty() => "unusable",
         Failure { signature, .. } if ours.iter().any(|start| signature.starts_with(start)) => {
             "trouble"
         }

@@ -127,6 +127,7 @@ pub(crate) fn run(
         let told = coordinator.coverage.told(kernel::edges());
         eprintln!("squall: {}: {told}", origin.test);
     }
+    let result = result.map(|failure| failure.or_else(|| coordinator.unhit()));
     match result {
         Ok(None) => Ok(Summary {
             runs: coordinator.runs,

@@ -221,6 +221,8 @@ fn is_ours(name: &str) -> bool {
         "core::result::Result",
         "core::option::Option",
         "squall::check::",
+        "squall::sim::points::",
+        "squall_points::",
     ];
     plain_c || machinery.iter().any(|start| name.starts_with(start))
 }

@@ -60,6 +60,7 @@ on_supported_platforms! {
     mod sites;
     mod slot;
     mod trial;
+    mod unhit;
     mod verdict;
     mod verify;
     mod zygote;

@@ -87,7 +87,13 @@ pub(crate) fn run_body(body: &Body, start: &Start) {
             "squall bug: the host {name} exists already"
         );
     }
-    let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| body(start)));
+    let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        let result = body(start);
+        if result.is_ok() {
+            crate::check::finish();
+        }
+        result
+    }));
     let end = match caught {
         Ok(result) => BodyEnd::Returned(result),
         Err(payload) => {

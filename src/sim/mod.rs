@@ -7,6 +7,8 @@ mod faults;
 mod host;
 mod link;
 mod outcome;
+pub(crate) mod points;
+mod properties;
 pub(crate) mod scope;
 mod shape;
 mod storage;

@@ -11,12 +11,14 @@ use std::sync::Arc;
 ///
 /// # Panics
 /// Outside a simulation.
-#[allow(
-    dead_code,
-    reason = "rooms that keep something of a run come one by one"
-)]
 pub(crate) fn of_run<T: Default + Send + Sync + 'static>() -> Arc<T> {
     let value = kernel::run_value(TypeId::of::<T>(), || Arc::new(T::default()));
     let value = value.downcast();
     value.unwrap_or_else(|_| unreachable!("squall bug: a value of another type"))
+}
+
+/// The run's value of the type `T`, if there is one. `None` outside a simulation.
+pub(crate) fn if_any<T: Send + Sync + 'static>() -> Option<Arc<T>> {
+    let value = kernel::known_run_value(TypeId::of::<T>())?;
+    value.downcast().ok()
 }

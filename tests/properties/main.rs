@@ -5,4 +5,5 @@
 #[path = "../runner/drive.rs"]
 mod drive;
 mod fixtures;
+mod kinds;
 mod violations;

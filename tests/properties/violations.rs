@@ -27,9 +27,9 @@ fn a_violation_is_told_with_its_values_shrunk_kept_and_replayed() {
 #[test]
 fn everywhere() {
     let ways: [&[(&str, &str)]; 3] = [
-        &[("SQUALL_ISOLATION", "process")],
-        &[("SQUALL_THREADS", "os")],
-        &[("SQUALL_AUDIT", "100")],
+        &[("SQUALL_ISOLATION", "process"), ("SQUALL_SHRINK", "off")],
+        &[("SQUALL_THREADS", "os"), ("SQUALL_SHRINK", "off")],
+        &[("SQUALL_AUDIT", "100"), ("SQUALL_SHRINK", "off")],
     ];
     for way in ways {
         run("violates", way)

@@ -7,7 +7,7 @@ use super::{
 use crate::kernel::abi::{raw, sancov};
 use crate::kernel::outcome::HostInfo;
 use crate::kernel::record::What;
-use crate::kernel::{Domain, End, LinkChange, Touch};
+use crate::kernel::{Domain, End, LinkChange, Moment, Touch, Watch};
 use std::sync::atomic::Ordering;
 
 /// Whether the caller runs inside a simulation.
@@ -84,6 +84,26 @@ pub fn stack() -> Option<String> {
 
 pub(super) fn recording() -> bool {
     simulated() && with_kernel(|k| k.trace.recording())
+}
+
+/// The caller, a thread of the harness, waits until it is to look at the world. Returns at once outside a simulation.
+pub fn watch(watch: Watch) -> Moment {
+    if !simulated() {
+        return Moment::Due;
+    }
+    let from = super::me();
+    let next = with_kernel(|k| k.watcher_waits(watch));
+    if next != from {
+        super::switch(from, next);
+    }
+    with_kernel(|k| k.watcher.moment)
+}
+
+/// Changes what the thread in [`watch()`] waits for; it sees to it when the world is next quiet. Does nothing outside a simulation.
+pub fn rewatch(watch: Watch) {
+    if simulated() {
+        with_kernel(|k| k.rewatch(watch));
+    }
 }
 
 /// Adds a host to the running world. `None` if the name is taken.

@@ -58,6 +58,11 @@ pub fn run_value(of: TypeId, make: fn() -> RunValue) -> RunValue {
     value
 }
 
+/// The run's value of a type, if it has been made. `None` outside a simulation.
+pub fn known_run_value(of: TypeId) -> Option<RunValue> {
+    simulated().then(|| find(of))?
+}
+
 fn find(of: TypeId) -> Option<RunValue> {
     let _inside = Inside::enter();
     let values = &machine().ledger.values;
@@ -107,7 +112,7 @@ pub fn violate(mut violation: Violation) -> ! {
     // On libc's heap, since it outlives the program's.
     let violation = outside_kernel(|| {
         let mut kept = violation.clone();
-        if told {
+        if told && kept.backtrace.is_none() {
             kept.backtrace = Some(backtrace_here());
         }
         Box::new(kept)

@@ -1,0 +1,52 @@
+//! What no run of a test came to, though some run should have: marks and `sometimes` that the test states. `coordinator` asks when every
+//! run has held.
+
+use std::fmt::Write;
+
+use super::coordinator::Coordinator;
+use super::failure::Failure;
+use super::settings::Which;
+use crate::check::{REACHABLE, SOMETIMES};
+
+impl Coordinator<'_> {
+    /// The test's failure, if its runs missed something. What replays a seed or a log has nothing to say about that.
+    pub(crate) fn unhit(&self) -> Option<Failure> {
+        if !matches!(self.settings.which, Which::Explore { .. }) {
+            return None;
+        }
+        let mut missed = Vec::new();
+        for kind in [SOMETIMES, REACHABLE] {
+            let of = self.tallies.of(kind).filter(|(_, tally)| tally.hits == 0);
+            missed.extend(of.map(|(name, tally)| (kind, name, &tally.site)));
+        }
+        let (_, first, _) = missed.first()?;
+        let test = &self.origin.test;
+        let mut text = format!(
+            "squall: {test} failed over {} runs: never hit: {first}\n",
+            self.runs
+        );
+        for (kind, name, site) in &missed {
+            let what = match *kind {
+                SOMETIMES => "held in no run",
+                _ => "reached by no run",
+            };
+            let _ = writeln!(text, "    {name}: {kind}, stated at {site}, {what}");
+        }
+        let _ = writeln!(
+            text,
+            "  a test that does not come to what is of interest proves little: make it likelier, or run more seeds\nagain: {}",
+            self.origin
+                .command(&format!("SQUALL_SEEDS={}", self.runs * 4))
+        );
+        let names: Vec<&str> = missed.iter().map(|(_, name, _)| *name).collect();
+        Some(Failure {
+            test: test.clone(),
+            seed: None,
+            signature: format!("never hit: {}", names.join(", ")),
+            headline: format!("never hit: {first}"),
+            reports: Vec::new(),
+            log: None,
+            text,
+        })
+    }
+}
