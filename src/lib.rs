@@ -62,9 +62,9 @@ pub use fault::{
     Plan, UnknownFault,
 };
 pub use fault::{
-    CancelAtSomeAwait, CancelEachAwait, CancelEachAwaitOf, Cancelled, Faults, Stress, SweepError,
-    Swept, cancel_at_every_await, cancel_at_every_await_of, cancel_at_some_await, stress,
-    stress_with,
+    CancelAtSomeAwait, CancelEachAwait, CancelEachAwaitOf, Cancelled, FaultPoint, Faults, Stress,
+    SweepError, Swept, cancel_at_every_await, cancel_at_every_await_of, cancel_at_some_await,
+    cancellable, stress, stress_with,
 };
 #[doc(hidden)]
 pub use run::private as __private;

@@ -20,7 +20,7 @@
 //! (`linkme`), knows nothing of the simulator and builds on every platform. The crate `squall`, which only tests depend on, finds the macros through
 //! [`install`].
 //!
-//! Every macro's place is in the [`catalogue`], which the linker puts together, so that squall can name a `sometimes!` or
+//! Every macro's place is in the [`catalogue`], which the linker puts together, so that a tool can name a `sometimes!` or
 //! `reachable!` that no run of a suite came to. On platforms that `linkme` does not know (WebAssembly, say) the catalogue is empty.
 
 mod macros;

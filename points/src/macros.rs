@@ -201,8 +201,8 @@ macro_rules! never {
     ($($property:tt)*) => { $crate::__property!(Never, $($property)*) };
 }
 
-/// The condition is true at least once in all runs of a suite: the tests do come to what is of interest. `cargo squall test` fails where none
-/// did, and names it.
+/// The condition is true at least once in all runs of a suite: the tests do come to what is of interest. Squall counts it; no command fails for
+/// it yet. What a single test has to come to is stated with `Sim::sometimes`, which does fail that test.
 ///
 /// ```
 /// let retries = 0;

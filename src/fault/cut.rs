@@ -29,6 +29,11 @@ pub struct Cancelled {
 }
 
 impl Cancelled {
+    /// Dropped where it waited for so many times, by a fault point.
+    pub(super) fn at_point(at: u64) -> Cancelled {
+        Cancelled { at, woken: false }
+    }
+
     /// How many times the future had returned `Pending`, the last of them included; at least 1. An await that waits several
     /// times counts each time, and one that does not have to wait does not count.
     pub fn at(&self) -> u64 {

@@ -10,6 +10,7 @@ mod cancel;
 mod cut;
 pub(crate) mod names;
 pub(crate) mod nemesis;
+pub(crate) mod point;
 pub(crate) mod shape;
 mod site;
 mod stress;
@@ -24,6 +25,7 @@ pub use nemesis::{
     Breakable, Fault, FaultKind, FaultWindow, HostRanges, LinkRanges, Nemesis, NemesisOptions,
     Plan, UnknownFault,
 };
+pub use point::{FaultPoint, cancellable};
 pub use shape::Shape;
 pub use stress::{Faults, Stress, stress, stress_with};
 

@@ -40,13 +40,11 @@ impl Hooks for Points {
     }
 
     fn visit(&self, site: &'static Site, fails: bool) -> Option<String> {
-        let _ = (site, fails);
-        None
+        running().then(|| fault::point::visit(site, fails))?
     }
 
     fn visit_async(&self, site: &'static Site, fails: bool) -> Option<Visit> {
-        let _ = (site, fails);
-        None
+        running().then(|| fault::point::visit_async(site, fails))?
     }
 
     fn property(&self, site: &'static Site, condition: bool, values: &dyn Fn() -> Values) {
@@ -101,6 +99,35 @@ impl Sim {
             let gauges = gauges.0.lock().unwrap_or_else(PoisonError::into_inner);
             gauges.get(name).copied()
         })
+    }
+
+    /// The `fault_point!`s of this name in the program, for the test to say what happens there in this run.
+    ///
+    /// ```
+    /// use std::io;
+    ///
+    /// fn append(log: &mut Vec<u8>) -> io::Result<()> {
+    ///     squall::fault_point!("the disk is full", |text| Err(io::Error::other(text)));
+    ///     log.push(1);
+    ///     Ok(())
+    /// }
+    /// # fn main() {
+    /// let held = squall::Builder::new().seeds(2).run(|sim: squall::Sim| async move {
+    ///     let disk = sim.fault_point("the disk is full");
+    ///     disk.error("no space left").after(1).times(2);
+    ///     let mut log = Vec::new();
+    ///     let failed = (0..5).filter(|_| append(&mut log).is_err()).count();
+    ///     assert_eq!((failed, log.len()), (2, 3));
+    ///     assert_eq!((disk.visits(), disk.fired()), (5, 2));
+    /// });
+    /// assert!(held.is_ok());
+    /// # }
+    /// ```
+    ///
+    /// # Panics
+    /// If the program has no such place, and outside a simulation.
+    pub fn fault_point(&self, name: &str) -> fault::FaultPoint {
+        fault::point::point(name)
     }
 
     /// Whether the program's `buggify!()` may fire from now on. At the start of a run it may; a phase in which everything has to recover

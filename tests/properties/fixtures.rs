@@ -147,7 +147,11 @@ fn dips_out_of_sight(sim: Sim) {
 #[squall::test]
 #[ignore]
 fn panics_when_looked_at(sim: Sim) {
-    sim.always("a look that panics", || None::<u32>.unwrap(), |_| true);
+    sim.always(
+        "a look that panics",
+        || Vec::<u32>::new().pop().unwrap(),
+        |_| true,
+    );
     std::thread::sleep(ms(1));
 }
 
@@ -390,4 +394,126 @@ fn buggified(sim: Sim) {
     assert_eq!((0..100).filter(|_| squall::buggify!(0.0)).count(), 0);
     sim.buggify(false);
     assert_eq!(fires(100), 0);
+}
+
+/// What stands in production code, with places where it may be hurt.
+mod service {
+    use std::io;
+
+    pub fn append(log: &mut Vec<u64>) -> io::Result<()> {
+        squall::fault_point!("append fails", |text| Err(io::Error::other(text)));
+        log.push(1);
+        squall::fault_point!("after the write");
+        Ok(())
+    }
+
+    pub async fn commit(log: &mut Vec<u64>) -> io::Result<()> {
+        squall::fault_point!(async "commit fails", |text| Err(io::Error::other(text)));
+        log.push(1);
+        squall::fault_point!(async "between prepare and commit");
+        log.push(2);
+        Ok(())
+    }
+}
+
+#[squall::test(seeds = 20)]
+#[ignore]
+async fn points_do_as_they_are_told(sim: Sim) {
+    let mut log = Vec::new();
+    // Not armed: nothing.
+    service::append(&mut log).unwrap();
+    service::commit(&mut log).await.unwrap();
+    assert_eq!(log, [1, 1, 2]);
+    // An error, skipped once, twice, never again.
+    let fails = sim.fault_point("commit fails");
+    fails.error("no quorum").after(1).times(2);
+    let mut outcomes = Vec::new();
+    for _ in 0..5 {
+        outcomes.push(service::commit(&mut log).await.is_ok());
+    }
+    assert_eq!(outcomes, [true, false, false, true, true]);
+    assert_eq!((fails.visits(), fails.fired()), (5, 2));
+    // A delay, in virtual time, of a task and of a thread.
+    sim.fault_point("between prepare and commit")
+        .delay_between(ms(50), ms(60));
+    let begin = sim.elapsed();
+    service::commit(&mut log).await.unwrap();
+    let took = sim.elapsed() - begin;
+    assert!(took >= ms(50) && took < ms(70), "{took:?}");
+    sim.fault_point("after the write").delay(ms(30));
+    let begin = sim.elapsed();
+    service::append(&mut log).unwrap();
+    assert!(sim.elapsed() - begin >= ms(30));
+    // A pause, of a task and of a thread.
+    let between = sim.fault_point("between prepare and commit");
+    between.pause();
+    let task = tokio::spawn(async {
+        let mut log = Vec::new();
+        service::commit(&mut log).await.map(|()| log)
+    });
+    between.reached().await;
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert!(!task.is_finished() && between.paused() == 1);
+    between.release();
+    assert_eq!(task.await.unwrap().unwrap(), [1, 2]);
+    assert_eq!(between.paused(), 0);
+    let written = sim.fault_point("after the write");
+    written.pause();
+    let thread = std::thread::spawn(|| service::append(&mut Vec::new()).unwrap());
+    while written.paused() == 0 {
+        tokio::time::sleep(ms(1)).await;
+    }
+    assert!(!thread.is_finished());
+    written.disarm();
+    thread.join().unwrap();
+    // A cancelled call: half of it has happened.
+    between.cancel();
+    let mut half = Vec::new();
+    let cancelled = squall::cancellable(service::commit(&mut half)).await;
+    assert!(cancelled.is_err());
+    assert_eq!(half, [1]);
+    between.disarm();
+    squall::cancellable(service::commit(&mut half))
+        .await
+        .unwrap()
+        .unwrap();
+    // A share of the visits.
+    fails.error("sometimes").times(1000).chance(0.5);
+    let mut failed = 0;
+    for _ in 0..100 {
+        failed += u32::from(service::commit(&mut log).await.is_err());
+    }
+    assert!((20..=80).contains(&failed), "{failed}");
+    // One host only.
+    sim.host("other", || async { std::future::pending::<()>().await });
+    fails.chance(1.0).on("other");
+    service::commit(&mut log).await.unwrap();
+}
+
+#[squall::test(seeds = 3)]
+#[ignore]
+fn points_panic(sim: Sim) {
+    sim.fault_point("after the write")
+        .panic("the power is gone");
+    let _ = service::append(&mut Vec::new());
+}
+
+#[squall::test(seeds = 3)]
+#[ignore]
+fn points_that_are_not_there(sim: Sim) {
+    sim.fault_point("between prepare and comit");
+}
+
+#[squall::test(seeds = 3)]
+#[ignore]
+fn points_that_cannot_fail(sim: Sim) {
+    sim.fault_point("after the write").error("no space");
+    let _ = service::append(&mut Vec::new());
+}
+
+#[squall::test(seeds = 3)]
+#[ignore]
+async fn points_that_nothing_around_cancels(sim: Sim) {
+    sim.fault_point("between prepare and commit").cancel();
+    let _ = service::commit(&mut Vec::new()).await;
 }

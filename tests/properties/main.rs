@@ -6,4 +6,5 @@
 mod drive;
 mod fixtures;
 mod kinds;
+mod points;
 mod violations;
