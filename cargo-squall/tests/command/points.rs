@@ -289,3 +289,43 @@ fn a_failure_between_accesses_is_shrunk_and_replayed() {
     polls.says(&["started otherwise"]);
     std::fs::remove_dir_all(logs).unwrap();
 }
+
+#[test]
+fn nextest_takes_points_too_and_its_replay_lines_hold() {
+    let logs = scratch("nextest-logs");
+    let failures = ("SQUALL_FAILURES", logs.to_str().unwrap());
+    let run = |points: &str, variables: &[(&str, &str)]| {
+        let arguments = [
+            "nextest",
+            "run",
+            "--locked",
+            "--points",
+            points,
+            "--test",
+            "stories",
+            "torn_increments",
+            "--",
+            "--exact",
+            "--include-ignored",
+        ];
+        memory(&arguments, variables)
+    };
+    // Threads that make no call are not preempted.
+    run("awaits", &[failures]).ended(0).says(&["1 passed"]);
+    let failed = run("memory", &[failures]);
+    let replay = failed.text.lines().find_map(|line| {
+        let (_, replay) = line.split_once("replay: ")?;
+        Some(replay.to_owned())
+    });
+    let replay = replay.unwrap_or_else(|| panic!("no replay line in:\n{}", failed.text));
+    let (variable, command) = replay.split_once(' ').unwrap();
+    assert!(
+        command.starts_with("cargo squall nextest run --points memory -p memory --test stories torn_increments -- --exact"),
+        "{replay}"
+    );
+    failed.ended(1).says(&["an update was lost"]);
+    run("memory", &[variable.split_once('=').unwrap(), failures])
+        .ended(1)
+        .says(&["an update was lost", "shrunk from"]);
+    let _ = std::fs::remove_dir_all(logs);
+}
