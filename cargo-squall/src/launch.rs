@@ -11,6 +11,7 @@ use crate::points::{Instrumented, Points};
 use crate::status;
 use crate::workspace::{Workspace, cargo};
 use anyhow::{Context, Result, bail};
+use serde::Deserialize;
 use std::ffi::OsString;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
@@ -69,6 +70,51 @@ pub fn nextest(words: &[OsString]) -> Result<u8> {
         .context("cannot start cargo")?;
     // nextest says by itself: 100 for tests that failed, others for builds and usage.
     Ok(run.judge(ended, || ended.code() == Some(100)))
+}
+
+/// Builds the tests as [`test`] does and says where they are, in order. Words after `--` are for tests that run, and not looked at.
+pub fn executables(words: &[OsString]) -> Result<Vec<PathBuf>> {
+    let (points, words) = Points::take(words)?;
+    let own = words.iter().take_while(|word| *word != "--");
+    let own: Vec<OsString> = own.cloned().collect();
+    let run = Run::new("test", points, &own)?;
+    let verb = [
+        "test",
+        "--no-run",
+        "--message-format=json-render-diagnostics",
+    ];
+    let output = run
+        .command(&verb, &own)?
+        .stderr(Stdio::inherit())
+        .output()
+        .context("cannot start cargo")?;
+    if !output.status.success() {
+        bail!(
+            "the tests cannot be built (`cargo test --no-run`: {})",
+            output.status
+        );
+    }
+    let mut found = Vec::new();
+    for line in String::from_utf8_lossy(&output.stdout).lines() {
+        #[derive(Deserialize)]
+        struct Message {
+            executable: Option<PathBuf>,
+            profile: Option<Profile>,
+        }
+        #[derive(Deserialize)]
+        struct Profile {
+            test: bool,
+        }
+        let Ok(message) = serde_json::from_str::<Message>(line) else {
+            continue;
+        };
+        if message.profile.is_some_and(|profile| profile.test) {
+            found.extend(message.executable);
+        }
+    }
+    found.sort();
+    found.dedup();
+    Ok(found)
 }
 
 /// One run of the tests.

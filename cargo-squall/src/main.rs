@@ -9,6 +9,7 @@ mod events;
 mod exec;
 mod instrument;
 mod launch;
+mod list;
 mod points;
 mod saved;
 mod status;
@@ -67,6 +68,8 @@ enum Command {
     /// Says of a saved log from which decision on its failure was inevitable, and how many clean runs will show that it is
     /// mended.
     Explain(saved::Look),
+    /// Lists every test of squall's in the workspace, and the scenario file that it is bound to.
+    List(list::Arguments),
     /// Says whether this machine and this workspace offer what squall uses.
     Doctor {
         /// The workspace's `Cargo.toml`.
@@ -103,6 +106,7 @@ fn main() -> ExitCode {
         Command::Replay(asked) => saved::replay(&asked),
         Command::Shrink(asked) => saved::shrink(&asked),
         Command::Explain(asked) => saved::explain(&asked),
+        Command::List(asked) => list::run(&asked),
         Command::Doctor { manifest_path } => doctor::run(manifest_path),
     };
     match result {

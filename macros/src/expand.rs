@@ -64,20 +64,28 @@ fn expand(arguments: &Arguments, function: &ItemFn) -> syn::Result<TokenStream> 
         #vis fn #name() {
             #(#inner)*
             #sig #block
+            #[cfg_attr(
+                target_os = "linux",
+                ::squall::__private::linkme::distributed_slice(::squall::__private::TESTS),
+                linkme(crate = ::squall::__private::linkme)
+            )]
+            static SITE: ::squall::__private::Site = ::squall::__private::Site {
+                module: ::core::module_path!(),
+                function: #function_name,
+                file: ::core::file!(),
+                line: ::core::line!(),
+                scenario: ::core::option::Option::None,
+                package: ::core::env!("CARGO_PKG_NAME"),
+                manifest_dir: ::core::env!("CARGO_MANIFEST_DIR"),
+                crate_name: ::core::env!("CARGO_CRATE_NAME"),
+                bin_name: ::core::option_env!("CARGO_BIN_NAME"),
+                integration: ::core::option_env!("CARGO_TARGET_TMPDIR").is_some(),
+                ignored: #ignored,
+                should_panic: #should_panic,
+                debug: ::core::cfg!(debug_assertions),
+            };
             ::squall::__private::test(
-                &::squall::__private::Site {
-                    module: ::core::module_path!(),
-                    function: #function_name,
-                    file: ::core::file!(),
-                    package: ::core::env!("CARGO_PKG_NAME"),
-                    manifest_dir: ::core::env!("CARGO_MANIFEST_DIR"),
-                    crate_name: ::core::env!("CARGO_CRATE_NAME"),
-                    bin_name: ::core::option_env!("CARGO_BIN_NAME"),
-                    integration: ::core::option_env!("CARGO_TARGET_TMPDIR").is_some(),
-                    ignored: #ignored,
-                    should_panic: #should_panic,
-                    debug: ::core::cfg!(debug_assertions),
-                },
+                &SITE,
                 #settings,
                 |start: &::squall::__private::Start| #body,
             );

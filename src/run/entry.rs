@@ -7,7 +7,7 @@ use super::failure::{Failure, Summary};
 use super::origin::Origin;
 use super::settings::{Resolved, Settings};
 use super::start::Body;
-use super::{command, coordinator, env, protocol, unusable, zygote};
+use super::{command, coordinator, env, listing, protocol, unusable, zygote};
 
 /// Runs a test: as its coordinator, or, in a process that was started for it, as its zygote, and then for good.
 pub(super) fn execute(
@@ -15,6 +15,7 @@ pub(super) fn execute(
     settings: &Settings,
     body: Box<Body>,
 ) -> Result<Summary, Failure> {
+    listing::keep();
     if crate::kernel::in_simulation() {
         return Err(unusable(
             &origin.test,

@@ -4,7 +4,7 @@
 //! *zygote*, the same program anew for this one test, which forks a *child* for each batch; the child runs the body
 //! through the kernel and leaves its findings in the black box and the report file.
 //!
-//! The way in is `entry`. `coordinator`, `coverage`, `judge`, `verify`, `differ`, `exhaust`, `saved`, `shrinking`, `explaining`, `slot`, `batches`,
+//! The way in is `entry`; `catalogue` knows which tests there are, `listing` tells. `coordinator`, `coverage`, `judge`, `verify`, `differ`, `exhaust`, `saved`, `shrinking`, `explaining`, `slot`, `batches`,
 //! `render`, `page`, `frames` belong to the first, `zygote` to the second, `child`, `trial`, `start`, `scribe` to the third; the
 //! rest is shared; `program` leads a preloaded program there. Only the zygote forks: other threads of libtest's process
 //! hold locks.
@@ -21,6 +21,7 @@
 
 mod attribute;
 mod builder;
+mod catalogue;
 mod command;
 mod env;
 mod failure;
@@ -51,6 +52,7 @@ on_supported_platforms! {
     mod explaining;
     mod frames;
     mod judge;
+    mod listing;
     mod page;
     mod program;
     mod protocol;
@@ -80,10 +82,14 @@ use start::Body;
 
 /// What the attribute macro's code calls. Not for people; it changes without notice.
 pub mod private {
+    #[cfg(target_os = "linux")]
+    pub use super::catalogue::TESTS;
     pub use super::hooks::set as hook;
     pub use super::origin::Site;
     pub use super::start::Start;
     pub use crate::explore::named as strategy;
+    #[cfg(target_os = "linux")]
+    pub use squall_points::__private::linkme;
     pub use tokio;
 
     use super::{Error, Origin, Returned, Settings, start};

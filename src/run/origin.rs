@@ -13,6 +13,10 @@ pub struct Site {
     pub function: &'static str,
     /// `file!()`.
     pub file: &'static str,
+    /// `line!()` of the attribute.
+    pub line: u32,
+    /// The scenario file that the test is bound to, from the package's directory.
+    pub scenario: Option<&'static str>,
     /// `CARGO_PKG_NAME`.
     pub package: &'static str,
     /// `CARGO_MANIFEST_DIR`.
@@ -282,6 +286,8 @@ mod tests {
         module: "my_shop::orders",
         function: "never_oversold",
         file: "tests/my-shop.rs",
+        line: 1,
+        scenario: None,
         package: "shop",
         manifest_dir: "/nowhere/shop",
         crate_name: "my_shop",

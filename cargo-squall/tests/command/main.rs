@@ -9,7 +9,7 @@ mod points;
 mod replays;
 mod stories;
 
-use drive::{cargo_with, found, scratch, squall, squall_with};
+use drive::{cargo_with, found, scratch, squall, squall_at, squall_with};
 
 #[test]
 fn help_and_version_are_told_and_nonsense_is_not_accepted() {
@@ -319,4 +319,25 @@ fn the_doctor_says_what_can_be_instrumented() {
         "the order of tasks",
         "ok   memory points: rustc 1.",
     ]);
+}
+
+#[test]
+fn the_tests_of_a_workspace_are_listed_and_nothing_runs() {
+    let ran = squall(&["list", "--json", "--locked", "--test", "stories"]).ended(0);
+    let from = ran.text.find('[').expect("a list");
+    let listed: serde_json::Value = serde_json::Deserializer::from_str(&ran.text[from..])
+        .into_iter()
+        .next()
+        .expect("a value")
+        .expect("JSON");
+    let listed = listed.as_array().expect("a list");
+    assert!(!listed.is_empty());
+    for test in listed {
+        assert_eq!(test["target"], "test stories", "{test}");
+        assert!(test["line"].as_u64() > Some(0), "{test}");
+    }
+    // Tests without squall have nothing to say, and are not started either.
+    let ran = squall_at("existing", &["list"], &[]).ended(0);
+    ran.says(&["there are no tests with #[squall::test]"]);
+    assert!(!ran.text.contains("running"), "{}", ran.text);
 }

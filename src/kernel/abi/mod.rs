@@ -4,6 +4,7 @@
 //! crate. On a simulated thread a call is answered by the kernel; on any other thread, and while the kernel itself runs, it
 //! passes straight through. No decision is taken here.
 
+pub(crate) mod early;
 mod epoll;
 mod file;
 mod futex;
