@@ -52,6 +52,7 @@ mod fault;
 mod report;
 mod run;
 mod sim;
+pub mod traffic;
 mod units;
 
 pub use check::history;
@@ -62,9 +63,9 @@ pub use fault::{
     Plan, UnknownFault,
 };
 pub use fault::{
-    CancelAtSomeAwait, CancelEachAwait, CancelEachAwaitOf, Cancelled, FaultPoint, Faults, Stress,
-    SweepError, Swept, cancel_at_every_await, cancel_at_every_await_of, cancel_at_some_await,
-    cancellable, stress, stress_with,
+    CancelAtSomeAwait, CancelEachAwait, CancelEachAwaitOf, Cancelled, Disturbance, FaultPoint,
+    Faults, Stress, SweepError, Swept, cancel_at_every_await, cancel_at_every_await_of,
+    cancel_at_some_await, cancellable, stress, stress_with,
 };
 #[doc(hidden)]
 pub use run::private as __private;

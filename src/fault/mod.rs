@@ -8,6 +8,7 @@
 pub(crate) mod buggify;
 mod cancel;
 mod cut;
+mod disturbance;
 pub(crate) mod names;
 pub(crate) mod nemesis;
 pub(crate) mod point;
@@ -20,6 +21,8 @@ pub use cancel::{
     cancel_at_every_await_of,
 };
 pub use cut::{CancelAtSomeAwait, Cancelled, cancel_at_some_await};
+pub use disturbance::Disturbance;
+pub(crate) use disturbance::Disturbances;
 pub use names::Hosts;
 pub use nemesis::{
     Breakable, Fault, FaultKind, FaultWindow, HostRanges, LinkRanges, Nemesis, NemesisOptions,

@@ -31,6 +31,11 @@ pub fn draw(_: Domain, _: u64) -> Option<u64> {
     None
 }
 
+/// Always empty.
+pub fn vitals() -> super::Vitals {
+    super::Vitals::default()
+}
+
 /// Does nothing.
 pub fn tell(_: impl FnOnce() -> String) {}
 

@@ -317,6 +317,13 @@ impl Kernel {
         }
     }
 
+    /// Tasks that live; `None` where nobody tells of tasks.
+    pub(crate) fn living_tasks(&self) -> Option<u64> {
+        let tasks = &self.identities.tasks;
+        let living = tasks.iter().filter(|task| !task.done).count() as u64;
+        (!tasks.is_empty()).then_some(living)
+    }
+
     /// Every task of a run that is recorded, in the order of their births.
     pub(crate) fn report_tasks(&self) -> Vec<TaskReport> {
         if !self.trace.recording() {

@@ -12,6 +12,7 @@ mod oracle;
 mod outcome;
 mod path;
 mod record;
+mod vitals;
 
 /// Declares what exists only where the kernel does.
 macro_rules! on_supported_platforms {
@@ -85,4 +86,6 @@ pub use outcome::{
     TaskReport, ThreadReport, Violation,
 };
 pub use path::{Delay, LinkChange, MILLION};
+pub(crate) use path::{exp, ln};
 pub use record::Event;
+pub use vitals::Vitals;

@@ -126,7 +126,7 @@ fn share(step: u64) -> f64 {
 }
 
 /// The natural logarithm of a positive normal number.
-fn ln(x: f64) -> f64 {
+pub(crate) fn ln(x: f64) -> f64 {
     let bits = x.to_bits();
     let exponent = ((bits >> 52) & 0x7ff) as i64 - 1023;
     let mut mantissa = f64::from_bits((bits & 0x000f_ffff_ffff_ffff) | 0x3ff0_0000_0000_0000);
@@ -148,7 +148,7 @@ fn ln(x: f64) -> f64 {
 }
 
 /// The exponential function; arguments beyond what a time needs are cut off.
-fn exp(x: f64) -> f64 {
+pub(crate) fn exp(x: f64) -> f64 {
     let x = x.clamp(-40.0, 40.0);
     let twos = (x / std::f64::consts::LN_2) as i64;
     let rest = x - twos as f64 * std::f64::consts::LN_2;

@@ -154,7 +154,11 @@ impl Verdict {
                 format!("panic: {}", without_numbers(&panic.message))
             }
             Verdict::Panicked(panic) => format!("panic at {}", panic.site),
-            Verdict::Error { message } => format!("error: {}", without_numbers(message)),
+            // Further lines are details: what was measured, causes.
+            Verdict::Error { message } => {
+                let first = message.lines().next().unwrap_or_default();
+                format!("error: {}", without_numbers(first))
+            }
             Verdict::HostFailed {
                 host,
                 panic: Some(panic),
@@ -355,6 +359,10 @@ mod tests {
         };
         assert_eq!(error("sold 13 of 10"), error("sold 7 of 10"));
         assert_ne!(error("sold 13 of 10"), error("lost 13 of 10"));
+        assert_eq!(
+            error("too slow\n  p99 is 2 s"),
+            error("too slow\n  p99 is 20 ms")
+        );
         let panic = |message: &str| {
             Verdict::Panicked(PanicReport {
                 thread: "main".to_owned(),

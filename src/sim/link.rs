@@ -85,6 +85,11 @@ impl Latency {
     pub(super) fn sample(&self, below: &mut dyn FnMut(u64) -> u64) -> u64 {
         self.0.sample(below)
     }
+
+    /// As the kernel knows it.
+    pub(crate) fn delay(&self) -> Delay {
+        self.0.clone()
+    }
 }
 
 impl From<Latency> for Delay {

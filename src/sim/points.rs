@@ -86,6 +86,17 @@ impl Hooks for Points {
     }
 }
 
+/// The last value of each of the program's gauges in this run, by name.
+pub(crate) fn gauges() -> Vec<(&'static str, f64)> {
+    let Some(gauges) = scope::if_any::<Gauges>() else {
+        return Vec::new();
+    };
+    kernel::keep_turn(|| {
+        let gauges = gauges.0.lock().unwrap_or_else(PoisonError::into_inner);
+        gauges.iter().map(|(name, value)| (*name, *value)).collect()
+    })
+}
+
 /// Whether the caller is part of a run.
 fn running() -> bool {
     kernel::now().is_some()

@@ -5,7 +5,9 @@
 //! done. The lock itself is never held while the kernel is called: such a call may let another thread go on.
 
 use super::script::{Act, Lasting, Script, Undo};
+use crate::fault::Disturbances;
 use crate::kernel::{self, HostState};
+use crate::sim::scope;
 use std::fmt;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -340,8 +342,15 @@ pub(super) fn names(hosts: &[u16]) -> Vec<String> {
     hosts.iter().filter_map(name).collect()
 }
 
-/// The record learns of a window.
+/// The record learns of a window, and so does whoever measures the recovery from it.
 fn told(kind: &'static str, window: &FaultWindow) {
+    let disturbances = scope::of_run::<Disturbances>();
+    match kind {
+        "fault.begin" => {
+            disturbances.begins(&window.what, Some(window.id));
+        }
+        _ => disturbances.window_ends(window.id),
+    }
     kernel::note(kind, || {
         serde_json::json!({
             "id": window.id,

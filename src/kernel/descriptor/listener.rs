@@ -36,6 +36,11 @@ impl Listener {
         if self.queue.is_empty() { 0 } else { bits::IN }
     }
 
+    /// Connections that wait to be accepted.
+    pub(super) fn waiting(&self) -> usize {
+        self.queue.len()
+    }
+
     /// Whether a new connection has to wait.
     pub(crate) fn full(&self) -> bool {
         self.queue.len() > self.backlog

@@ -74,6 +74,26 @@ pub(crate) enum Kind {
     Unix(Box<Unix>),
 }
 
+impl Kind {
+    /// Connections that wait to be accepted.
+    pub(crate) fn waiting_connections(&self) -> u64 {
+        match self {
+            Kind::Listener(listener) => listener.waiting() as u64,
+            Kind::Unix(unix) => unix.waiting().0 as u64,
+            _ => 0,
+        }
+    }
+
+    /// Bytes that wait to be read; those of TCP lie with their connections.
+    pub(crate) fn waiting_bytes(&self) -> u64 {
+        match self {
+            Kind::Udp(udp) => udp.queued() as u64,
+            Kind::Unix(unix) => unix.waiting().1 as u64,
+            _ => 0,
+        }
+    }
+}
+
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Watcher {
     /// A blocked thread; it tries its call again.
@@ -162,6 +182,12 @@ impl Objects {
         if let Some(s) = self.slot_mut(id) {
             s.nonblocking = on;
         }
+    }
+
+    /// Everything that is open, and the host of each.
+    pub(crate) fn all(&self) -> impl Iterator<Item = (u16, &Kind)> {
+        let slots = self.slots.iter();
+        slots.filter_map(|slot| slot.kind.as_ref().map(|kind| (slot.host, kind)))
     }
 
     /// The host that an object lives on.

@@ -94,6 +94,11 @@ impl Udp {
         self.queue.front().map_or(0, |d| d.data.len())
     }
 
+    /// The bytes of all datagrams that wait.
+    pub(super) fn queued(&self) -> usize {
+        self.queue.iter().map(|d| d.data.len()).sum()
+    }
+
     /// Whether it has a port.
     pub(crate) fn is_bound(&self) -> bool {
         self.local.is_some()

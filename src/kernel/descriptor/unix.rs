@@ -85,6 +85,15 @@ impl Unix {
         }
     }
 
+    /// Connections that wait to be accepted, and bytes that wait to be read.
+    pub(super) fn waiting(&self) -> (usize, usize) {
+        let connections = match &self.state {
+            State::Listening { queue, .. } => queue.len(),
+            State::Idle | State::Connected => 0,
+        };
+        (connections, self.inbox.bytes())
+    }
+
     /// Whether Linux calls it writable: three quarters of its buffer are free.
     pub(crate) fn writable(&self) -> bool {
         self.outstanding * 4 <= self.options.send_capacity()

@@ -240,6 +240,14 @@ impl Flows {
             .collect()
     }
 
+    /// The bytes that wait to be read at each end that somebody has, and its host.
+    pub(crate) fn unread(&self) -> impl Iterator<Item = (u16, u64)> {
+        let live = self.slots.iter().filter(|flow| flow.live);
+        let ends = live.flat_map(|flow| &flow.ends);
+        let owned = ends.filter(|end| end.owner != Owner::Nobody);
+        owned.map(|end| (end.host, end.inbox.len() as u64))
+    }
+
     fn remove(&mut self, id: FlowId) {
         if let Some(f) = self.get_mut(id) {
             f.generation = f.generation.wrapping_add(1);

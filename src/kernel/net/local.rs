@@ -53,6 +53,11 @@ impl Default for Inbox {
 }
 
 impl Inbox {
+    /// How many bytes wait.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// Whether nothing waits, not even an empty message.
     pub(crate) fn is_empty(&self) -> bool {
         self.pieces.is_empty()

@@ -7,7 +7,7 @@ use super::{
 use crate::kernel::abi::{raw, sancov};
 use crate::kernel::outcome::HostInfo;
 use crate::kernel::record::What;
-use crate::kernel::{Domain, End, LinkChange, Moment, Touch, Watch};
+use crate::kernel::{Domain, End, LinkChange, Moment, Touch, Vitals, Watch};
 use std::sync::atomic::Ordering;
 
 /// Whether the caller runs inside a simulation.
@@ -47,6 +47,14 @@ pub fn now() -> Option<u64> {
 pub fn alive() {
     if simulated() {
         with_kernel(|k| k.alive());
+    }
+}
+
+/// How much waits in the world just now; nothing outside a simulation.
+pub fn vitals() -> Vitals {
+    match simulated() {
+        true => with_kernel(|k| k.vitals()),
+        false => Vitals::default(),
     }
 }
 

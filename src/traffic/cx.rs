@@ -1,0 +1,192 @@
+//! What the code of a request knows of it: which operation, which key, and draws of its own.
+
+use crate::kernel::{self, Domain, MILLION};
+use std::fmt;
+use std::ops::{Bound, RangeBounds};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// A request, as planned.
+#[derive(Debug)]
+pub(super) struct Request {
+    pub(super) id: u64,
+    pub(super) operation: Arc<str>,
+    /// Its number among the operations of the traffic.
+    pub(super) number: usize,
+    pub(super) key: Option<u64>,
+    pub(super) user: Option<u32>,
+    /// When it was planned, in virtual nanoseconds since the start of the run.
+    pub(super) planned: u64,
+    pub(super) draws: Mutex<Draws>,
+}
+
+/// What a request has drawn. A repeated attempt draws the same again: a client repeats what it asked for.
+#[derive(Debug, Default)]
+pub(super) struct Draws {
+    drawn: Vec<(u64, u64)>,
+    next: usize,
+}
+
+impl Request {
+    /// The draws begin anew.
+    pub(super) fn rewind(&self) {
+        self.lock().next = 0;
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Draws> {
+        self.draws.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn draw(&self, n: u64) -> u64 {
+        let mut draws = self.lock();
+        let at = draws.next;
+        draws.next += 1;
+        match draws.drawn.get(at) {
+            Some((of, value)) if *of == n => return *value,
+            Some(_) => draws.drawn.truncate(at),
+            None => {}
+        }
+        drop(draws);
+        let value = kernel::draw(Domain::User, n).unwrap_or(0);
+        self.lock().drawn.push((n, value));
+        value
+    }
+}
+
+/// A request as its code sees it: what [`Traffic::run`](super::Traffic::run) hands to it.
+///
+/// Draws are from the run's choices. A [retry](super::Retry) sees the same operation, the same key and the same draws.
+#[derive(Clone)]
+pub struct Cx {
+    pub(super) request: Arc<Request>,
+    pub(super) attempt: u32,
+}
+
+impl Cx {
+    /// The number of the request in its traffic, from 0 on; the same for all of its attempts, so it serves as an idempotency key.
+    pub fn id(&self) -> u64 {
+        self.request.id
+    }
+
+    /// The operation: one of the traffic's mix, or the traffic's own name.
+    pub fn operation(&self) -> &str {
+        &self.request.operation
+    }
+
+    /// The key that the request is about, from the traffic's [`Keys`](super::Keys) or from its trace.
+    ///
+    /// # Panics
+    /// If the traffic has no keys.
+    pub fn key(&self) -> u64 {
+        self.request.key.unwrap_or_else(|| {
+            panic!("this traffic has no keys: give it some with .keys(Keys::zipf(1000, 1.0))")
+        })
+    }
+
+    /// How often the request was attempted before: 0 the first time.
+    pub fn attempt(&self) -> u32 {
+        self.attempt
+    }
+
+    /// The user whose request it is, from 0 on, in a load of [users](super::Load::users); `None` for arrivals.
+    pub fn user(&self) -> Option<u32> {
+        self.request.user
+    }
+
+    /// When the request was planned, since the start of the run.
+    pub fn planned(&self) -> Duration {
+        Duration::from_nanos(self.request.planned)
+    }
+
+    /// A number of a range, each as likely as any other; the lowest is the plainest.
+    ///
+    /// ```no_run
+    /// # fn example(cx: squall::traffic::Cx) {
+    /// let pieces = cx.number(1..=5);
+    /// # }
+    /// ```
+    ///
+    /// # Panics
+    /// If the range is empty.
+    pub fn number(&self, range: impl RangeBounds<u64>) -> u64 {
+        let least = match range.start_bound() {
+            Bound::Included(least) => Some(*least),
+            Bound::Excluded(below) => below.checked_add(1),
+            Bound::Unbounded => Some(0),
+        };
+        let most = match range.end_bound() {
+            Bound::Included(most) => Some(*most),
+            Bound::Excluded(above) => above.checked_sub(1),
+            Bound::Unbounded => Some(u64::MAX),
+        };
+        match (least, most) {
+            (Some(least), Some(most)) if least <= most => match (most - least).checked_add(1) {
+                Some(n) => least + self.request.draw(n),
+                // All numbers there are.
+                None => self.request.draw(1 << 32) << 32 | self.request.draw(1 << 32),
+            },
+            _ => panic!("a number is drawn from a range that holds one"),
+        }
+    }
+
+    /// One of several, each as likely as any other; the first is the plainest.
+    ///
+    /// # Panics
+    /// If there is none.
+    pub fn choose<'a, T>(&self, of: &'a [T]) -> &'a T {
+        assert!(!of.is_empty(), "a choice needs something to choose from");
+        &of[self.request.draw(of.len() as u64) as usize]
+    }
+
+    /// One of several, in proportion to their weights.
+    ///
+    /// # Panics
+    /// If all weights are 0.
+    pub fn weighted<'a, T>(&self, of: &'a [(u32, T)]) -> &'a T {
+        let weights = of.iter().map(|(weight, _)| *weight);
+        let index = by_weight(weights, &mut |n| self.request.draw(n));
+        &of[index.expect("at least one weight is more than 0")].1
+    }
+
+    /// Whether something happens that does with this chance, 0 to 1, counted to a millionth. Plainest is that it does not.
+    ///
+    /// # Panics
+    /// If the chance lies outside.
+    pub fn chance(&self, chance: f64) -> bool {
+        assert!(
+            (0.0..=1.0).contains(&chance),
+            "a chance is a number from 0 to 1, not {chance}"
+        );
+        let share = (chance * MILLION as f64).round() as u64;
+        self.request.draw(MILLION) >= MILLION - share
+    }
+}
+
+/// The index of a weight, in proportion to the weights; `None` if they are all 0.
+pub(super) fn by_weight(
+    weights: impl Iterator<Item = u32> + Clone,
+    below: &mut dyn FnMut(u64) -> u64,
+) -> Option<usize> {
+    let total: u64 = weights.clone().map(u64::from).sum();
+    if total == 0 {
+        return None;
+    }
+    let mut at = below(total);
+    for (index, weight) in weights.enumerate() {
+        match at.checked_sub(u64::from(weight)) {
+            None => return Some(index),
+            Some(rest) => at = rest,
+        }
+    }
+    None
+}
+
+impl fmt::Debug for Cx {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cx")
+            .field("id", &self.id())
+            .field("operation", &self.operation())
+            .field("attempt", &self.attempt)
+            .finish_non_exhaustive()
+    }
+}
