@@ -487,9 +487,12 @@ impl Child {
 
     /// Reports a run; returns whether it held.
     fn report_run(&self, seed: u64, outcome: Outcome, explained: bool) -> bool {
+        let telling = &self.with.black_box.telling;
+        telling.store(1, Relaxed);
         let report = self.explained(seed, outcome, explained);
         let held = report.verdict.passed();
         self.report(&Frame::Run(Box::new(report)));
+        telling.store(0, Relaxed);
         held
     }
 

@@ -21,6 +21,8 @@ use crate::kernel::abi::real::{crash, memory, process};
 /// How long a stuck child has to say where it is.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
+/// How long a child may take to write its report. Nothing of the program runs then.
+const TELLING: Duration = Duration::from_secs(600);
 /// How much of what a zygote printed is shown, in bytes.
 const PRINTED: u64 = 64 * 1024;
 
@@ -335,6 +337,10 @@ impl Slot {
             running.life = (signs.0, signs.1, Instant::now());
             return;
         }
+        let limit = match self.black_box.telling.load(Relaxed) {
+            0 => limit,
+            _ => limit.max(TELLING),
+        };
         let silent = running.life.2.elapsed();
         let pid = self.black_box.pid.load(Acquire);
         if silent < limit || running.stuck.is_some() || pid == 0 {

@@ -65,7 +65,8 @@ pub(crate) struct BlackBox {
     pub(crate) switched: AtomicU64,
     /// 1 once the child is about to end by itself.
     pub(crate) done: AtomicU32,
-    _pad: AtomicU32,
+    /// 1 while the child writes its report: the run is over, and a long one takes its time.
+    pub(crate) telling: AtomicU32,
     /// The fatal or the watchdog's signal.
     pub(crate) crash: Crash,
     written: AtomicU64,
@@ -75,7 +76,7 @@ pub(crate) struct BlackBox {
     tape: [[AtomicU64; 3]; MAX_DECISIONS],
 }
 
-// SAFETY: the structures consist of atomics alone, the padding being one too.
+// SAFETY: the structures consist of atomics alone.
 unsafe impl Shared for BlackBox {}
 
 /// What a seed wrote to its standard output and error.
@@ -139,6 +140,7 @@ impl BlackBox {
         self.written.store(0, Relaxed);
         self.decisions.store(0, Relaxed);
         self.crash.state.store(crash_state::NONE, Relaxed);
+        self.telling.store(0, Relaxed);
         self.done.store(0, Release);
     }
 
