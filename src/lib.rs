@@ -51,6 +51,8 @@ mod fault;
 ))]
 mod report;
 mod run;
+#[cfg(feature = "scenario")]
+mod scenario;
 mod sim;
 pub mod traffic;
 mod units;
@@ -69,9 +71,13 @@ pub use fault::{
 };
 #[doc(hidden)]
 pub use run::private as __private;
+#[cfg(feature = "scenario")]
+pub use run::scenario;
 pub use run::{
     Builder, Error, Failure, Flavor, Isolation, Result, Returned, Settings, Summary, test,
 };
+#[cfg(feature = "scenario")]
+pub use scenario::{Scenario, ScenarioError};
 pub use sim::dependency::{self, Behaviour, Dependency, FailureMode};
 pub use sim::{Host, HostOutcome, HostState, Hosts, Latency, Link, Partition, Shape, Sim, Storage};
 pub use sim::{Settle, Unsettled};
@@ -84,6 +90,10 @@ pub use squall_points::{
 mod documents {
     #[doc = include_str!("../docs/nemesis.md")]
     struct Nemesis;
+
+    #[cfg(feature = "scenario")]
+    #[doc = include_str!("../docs/scenario-files.md")]
+    struct ScenarioFiles;
 
     #[doc = include_str!("../docs/dependencies.md")]
     struct Dependencies;

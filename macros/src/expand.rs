@@ -2,8 +2,9 @@
 
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
+use syn::parse::{Parse, ParseStream};
 use syn::spanned::Spanned;
-use syn::{Attribute, FnArg, ItemFn};
+use syn::{Attribute, FnArg, ItemFn, LitStr, Token};
 
 use crate::arguments::{Arguments, Flavor};
 
@@ -20,15 +21,63 @@ pub(crate) fn test(arguments: TokenStream, item: TokenStream) -> TokenStream {
             return quote!(#error #item);
         }
     };
-    let expanded = syn::parse2(arguments).and_then(|arguments| expand(&arguments, &function));
+    let expanded = syn::parse2(arguments).and_then(|arguments| expand(&arguments, None, &function));
+    told(expanded, &function)
+}
+
+/// The expansion of `#[squall::scenario]`: a test that is bound to a file.
+pub(crate) fn scenario(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    let function: ItemFn = match syn::parse2(item.clone()) {
+        Ok(function) => function,
+        Err(error) => {
+            let message = format!("#[squall::scenario] stands on a function: {error}");
+            let error = syn::Error::new(error.span(), message).to_compile_error();
+            return quote!(#error #item);
+        }
+    };
+    let expanded = syn::parse2(arguments)
+        .and_then(|Bound { file, arguments }| expand(&arguments, Some(&file), &function));
+    told(expanded, &function)
+}
+
+/// What `#[squall::scenario]` takes: the path of the file, and what `#[squall::test]` takes.
+struct Bound {
+    file: LitStr,
+    arguments: Arguments,
+}
+
+impl Parse for Bound {
+    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
+        let form = "the path of the scenario file in quotes, from the directory of Cargo.toml, such as \"scenarios/sale.toml\"";
+        let file: LitStr = input
+            .parse()
+            .map_err(|error| syn::Error::new(error.span(), format!("first comes {form}")))?;
+        if file.value().is_empty() {
+            return Err(syn::Error::new(file.span(), format!("this is {form}")));
+        }
+        if !input.is_empty() {
+            input.parse::<Token![,]>()?;
+        }
+        Ok(Bound {
+            file,
+            arguments: input.parse()?,
+        })
+    }
+}
+
+fn told(expanded: syn::Result<TokenStream>, function: &ItemFn) -> TokenStream {
     expanded.unwrap_or_else(|error| {
         let error = error.to_compile_error();
         quote!(#error #[allow(dead_code)] #function)
     })
 }
 
-fn expand(arguments: &Arguments, function: &ItemFn) -> syn::Result<TokenStream> {
-    check(arguments, function)?;
+fn expand(
+    arguments: &Arguments,
+    file: Option<&LitStr>,
+    function: &ItemFn,
+) -> syn::Result<TokenStream> {
+    check(arguments, file.is_some(), function)?;
     let ItemFn {
         attrs,
         vis,
@@ -42,21 +91,48 @@ fn expand(arguments: &Arguments, function: &ItemFn) -> syn::Result<TokenStream> 
     let has = |name| attrs.iter().any(|attr| attr.path().is_ident(name));
     let (ignored, should_panic) = (has("ignore"), has("should_panic"));
     let settings = settings(arguments);
-    let takes_sim = sig.inputs.first();
-    let argument = takes_sim.map(|argument| quote_spanned!(argument.span()=> start.sim()));
-    let mut call = quote!(#name(#argument));
+    let inputs = sig.inputs.iter().enumerate();
+    let argument: Vec<TokenStream> = inputs
+        .map(|(number, input)| match number {
+            0 => quote_spanned!(input.span()=> start.sim(),),
+            _ => quote_spanned!(input.span()=> scenario.clone(),),
+        })
+        .collect();
+    let mut call = quote!(#name(#(#argument)*));
     if arguments.faults.is_some() {
         call = quote!(start.stressed(#call));
     }
     if let Some(check) = &arguments.cancel {
-        let argument = argument.map(|argument| quote!(#argument,));
         call = quote_spanned! {check.span()=>
-            ::squall::__private::cancelled(#call, async |cancelled| #check(#argument cancelled).await)
+            ::squall::__private::cancelled(#call, async |cancelled| #check(#(#argument)* cancelled).await)
         };
     }
     let body = match sig.asyncness {
         Some(_) => on_runtime(arguments, &call),
         None => quote!(::squall::__private::outcome(#call)),
+    };
+    let (scenario, run) = match file {
+        None => (
+            quote!(::core::option::Option::None),
+            quote! {
+                ::squall::__private::test(
+                    &SITE,
+                    #settings,
+                    |start: &::squall::__private::Start| #body,
+                );
+            },
+        ),
+        Some(file) => (
+            quote!(::core::option::Option::Some(#file)),
+            quote! {
+                ::squall::__private::scenario(
+                    &SITE,
+                    #file,
+                    #settings,
+                    |start: &::squall::__private::Start, scenario: &::squall::Scenario| #body,
+                );
+            },
+        ),
     };
     Ok(quote! {
         #(#outer)*
@@ -74,7 +150,7 @@ fn expand(arguments: &Arguments, function: &ItemFn) -> syn::Result<TokenStream> 
                 function: #function_name,
                 file: ::core::file!(),
                 line: ::core::line!(),
-                scenario: ::core::option::Option::None,
+                scenario: #scenario,
                 package: ::core::env!("CARGO_PKG_NAME"),
                 manifest_dir: ::core::env!("CARGO_MANIFEST_DIR"),
                 crate_name: ::core::env!("CARGO_CRATE_NAME"),
@@ -84,11 +160,7 @@ fn expand(arguments: &Arguments, function: &ItemFn) -> syn::Result<TokenStream> 
                 should_panic: #should_panic,
                 debug: ::core::cfg!(debug_assertions),
             };
-            ::squall::__private::test(
-                &SITE,
-                #settings,
-                |start: &::squall::__private::Start| #body,
-            );
+            #run
         }
     })
 }
@@ -110,7 +182,7 @@ fn is_outer(attr: &Attribute) -> bool {
     OUTER.iter().any(|name| attr.path().is_ident(name))
 }
 
-fn check(arguments: &Arguments, function: &ItemFn) -> syn::Result<()> {
+fn check(arguments: &Arguments, bound: bool, function: &ItemFn) -> syn::Result<()> {
     let sig = &function.sig;
     let wrong = |span, message: &str| Err(syn::Error::new(span, message));
     if !sig.generics.params.is_empty() {
@@ -135,20 +207,28 @@ fn check(arguments: &Arguments, function: &ItemFn) -> syn::Result<()> {
         if let FnArg::Receiver(receiver) = input {
             return wrong(receiver.span(), "a test is a free function, not a method");
         }
-        if number > 0 {
-            return wrong(input.span(), "a test takes nothing, or its `squall::Sim`");
+        match (number, bound) {
+            (0, _) | (1, true) => {}
+            (_, false) => {
+                return wrong(input.span(), "a test takes nothing, or its `squall::Sim`");
+            }
+            (_, true) => {
+                let message =
+                    "a test of a scenario takes its `squall::Sim` and its `squall::Scenario`";
+                return wrong(input.span(), message);
+            }
         }
     }
     let second = function.attrs.iter().find(|attr| {
         attr.path()
             .segments
             .last()
-            .is_some_and(|segment| segment.ident == "test")
+            .is_some_and(|segment| segment.ident == "test" || segment.ident == "scenario")
     });
     if let Some(second) = second {
         return wrong(
             second.span(),
-            "#[squall::test] makes this a test already; remove the other attribute",
+            "#[squall::test] and #[squall::scenario] make this a test already; remove the other attribute",
         );
     }
     if sig.asyncness.is_none()

@@ -7,6 +7,12 @@ mod units;
 
 use proc_macro::TokenStream;
 
+/// See `squall::scenario`, under which name this is used and documented.
+#[proc_macro_attribute]
+pub fn scenario(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    expand::scenario(arguments.into(), item.into()).into()
+}
+
 /// See `squall::test`, under which name this is used and documented.
 #[proc_macro_attribute]
 pub fn test(arguments: TokenStream, item: TokenStream) -> TokenStream {

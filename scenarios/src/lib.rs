@@ -1,4 +1,5 @@
 //! Systems under test: small services as people write them, one module each, some with a bug planted. The tests beside
 //! them in `tests/` run them under squall.
 
+pub mod sale;
 pub mod stock;

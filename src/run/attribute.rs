@@ -102,3 +102,27 @@
 /// async fn f() {} // two test attributes
 /// ```
 pub use squall_macros::test;
+
+/// Binds a test to a scenario file: as [`macro@test`], and the body gets the run's `Sim` and what the file says, a
+/// [`Scenario`](crate::Scenario).
+///
+/// The path counts from the directory of the package's `Cargo.toml`. The file is read when the test starts, so it can be changed without
+/// compiling; one that cannot be used fails the test with file, line, column and what would do. Its form is described in
+/// `docs/scenario-files.md`. After the path come arguments as of `#[squall::test]`, if any; what the file says of the run takes
+/// precedence over them, and the environment over both.
+///
+/// ```no_run
+/// use squall::{Scenario, Sim};
+///
+/// #[squall::scenario("scenarios/flash-sale.toml")]
+/// async fn stock_is_never_oversold(sim: Sim, scenario: Scenario) {
+///     sim.nemesis(scenario.nemesis());
+/// }
+/// # fn main() {}
+/// ```
+/// ```compile_fail
+/// #[squall::scenario] // a file is needed
+/// async fn f(sim: squall::Sim, scenario: squall::Scenario) {}
+/// ```
+#[cfg(feature = "scenario")]
+pub use squall_macros::scenario;

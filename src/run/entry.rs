@@ -56,6 +56,10 @@ pub(super) fn execute(
         Err(error) => return refused(unusable(&origin.test, error)),
     };
     match birth {
+        Some(birth) if birth.test == origin.test && birth.scenario != origin.fingerprint => {
+            let why = "its scenario file changed while it ran; run it again";
+            Err(unusable(&origin.test, why))
+        }
         Some(birth) if birth.test == origin.test => zygote::serve(&birth, resolved, body),
         Some(birth) => {
             let why = format!("this process was started to run {}", birth.test);

@@ -29,6 +29,8 @@ mod forms;
 mod hooks;
 mod origin;
 mod returned;
+#[cfg(feature = "scenario")]
+mod scenario;
 mod scribe;
 mod settings;
 mod start;
@@ -71,6 +73,8 @@ on_supported_platforms! {
     pub(crate) use crate::units::show_nanoseconds;
 }
 
+#[cfg(feature = "scenario")]
+pub use attribute::scenario;
 pub use attribute::test;
 pub use builder::Builder;
 pub use failure::{Failure, Summary};
@@ -110,6 +114,17 @@ pub mod private {
         body: impl Fn(&Start) -> Result<(), String> + Send + Sync + 'static,
     ) {
         super::fail(super::execute(&Origin::of(site), &settings, Box::new(body)));
+    }
+
+    /// Runs the test that `#[squall::scenario]` stands on.
+    #[cfg(feature = "scenario")]
+    pub fn scenario(
+        site: &Site,
+        file: &str,
+        settings: Settings,
+        body: impl Fn(&Start, &crate::Scenario) -> Result<(), String> + Send + Sync + 'static,
+    ) {
+        super::scenario::test(site, file, settings, body);
     }
 
     /// A body that is dropped at one of its awaits, and then its check.

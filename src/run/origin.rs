@@ -60,6 +60,8 @@ pub(crate) struct Origin {
     pub(super) should_panic: bool,
     debug: bool,
     entry: Entry,
+    /// The scenario file that the test is bound to, as a number.
+    pub(super) fingerprint: Option<u64>,
     /// For a program: the command that runs it again.
     again: String,
 }
@@ -82,6 +84,7 @@ impl Origin {
             should_panic: false,
             debug: false,
             entry: Entry::Program,
+            fingerprint: None,
             again,
         }
     }
@@ -109,6 +112,7 @@ impl Origin {
             should_panic: site.should_panic,
             debug: site.debug,
             entry: Entry::Libtest,
+            fingerprint: None,
             again: String::new(),
         }
     }
@@ -139,6 +143,7 @@ impl Origin {
             should_panic: false,
             debug: cfg!(debug_assertions),
             entry,
+            fingerprint: None,
             again: String::new(),
         })
     }

@@ -32,6 +32,8 @@ pub(crate) struct Birth {
     pub(crate) report: i32,
     /// The test.
     pub(crate) test: String,
+    /// The scenario file that the test is bound to, as a number.
+    pub(crate) scenario: Option<u64>,
     /// What the earlier runs within the test came to; the zygote is for the one after them.
     pub(crate) earlier: Vec<Result<Summary, Failure>>,
 }

@@ -129,6 +129,7 @@ impl Slot {
             black_box: box_file.as_raw_fd(),
             report: report.as_raw_fd(),
             test: origin.test.clone(),
+            scenario: origin.fingerprint,
             earlier: earlier.to_vec(),
         };
         let birth = serde_json::to_string(&birth).expect("squall bug: a birth is not JSON");
