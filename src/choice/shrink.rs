@@ -359,7 +359,9 @@ impl<T: Tries> Work<'_, T> {
             let mut edits = Vec::new();
             for &at in &places {
                 let now = self.best.departures[at as usize].answer;
-                let mut lower = vec![1, now / 4, now / 2, now - now / 4, now - now / 16, now - 1];
+                // The plainest answer of some questions is not 0, which is then a departure.
+                let less = now.saturating_sub(1);
+                let mut lower = vec![1, now / 4, now / 2, now - now / 4, now - now / 16, less];
                 lower.retain(|&answer| answer > 0 && answer < now);
                 lower.dedup();
                 edits.extend(lower.into_iter().map(|answer| Edit::Answer(at, answer)));
