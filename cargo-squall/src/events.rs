@@ -2,6 +2,7 @@
 //! `src/run/command.rs`.
 
 use serde::{Deserialize, Serialize};
+use std::fmt;
 use std::path::PathBuf;
 
 /// Names the file.
@@ -17,6 +18,20 @@ pub struct Name {
     pub name: String,
 }
 
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Name {
+            package,
+            target,
+            name,
+        } = self;
+        match target.is_empty() {
+            true => write!(f, "{package} {name}"),
+            false => write!(f, "{package} {target} {name}"),
+        }
+    }
+}
+
 /// A failure as a test tells it.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Failure {
@@ -27,6 +42,16 @@ pub struct Failure {
     pub log: Option<PathBuf>,
     pub reports: Vec<PathBuf>,
     pub text: String,
+}
+
+/// What a test states that some run must come to, and how often the runs did.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Mark {
+    /// `sometimes` or `reachable`.
+    pub kind: String,
+    pub name: String,
+    pub site: String,
+    pub hits: u64,
 }
 
 /// A line.
@@ -40,6 +65,13 @@ pub enum Event {
         total: Option<u64>,
         /// Virtual nanoseconds of the runs, in all.
         simulated: u64,
+    },
+    /// What a part of a longer search came to, besides how it ended.
+    Part {
+        test: Name,
+        runs: u64,
+        simulated: u64,
+        marks: Vec<Mark>,
     },
     /// A test is over.
     Ended {

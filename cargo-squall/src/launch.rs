@@ -117,6 +117,13 @@ pub fn executables(words: &[OsString]) -> Result<Vec<PathBuf>> {
     Ok(found)
 }
 
+/// What the tests are told of the command that built them.
+pub fn variables(words: &[OsString]) -> Result<Vec<(&'static str, String)>> {
+    let (points, words) = Points::take(words)?;
+    let run = Run::new("test", points, &words)?;
+    Ok(run.told())
+}
+
 /// One run of the tests.
 struct Run {
     /// The subcommand, for replay lines.
@@ -199,17 +206,23 @@ impl Run {
             instrumented.apply(&mut command)?;
         }
         command.args(words);
-        if self.overriding.is_empty() && self.points != Points::Memory {
-            command
-                .env_remove(COMMAND_VARIABLE)
-                .env_remove(POINTS_VARIABLE);
-        } else {
-            let verb = format!("{}{}", self.name, self.points.suffix());
-            command
-                .env(COMMAND_VARIABLE, verb)
-                .env(POINTS_VARIABLE, self.points.name());
-        }
+        command
+            .env_remove(COMMAND_VARIABLE)
+            .env_remove(POINTS_VARIABLE)
+            .envs(self.told());
         Ok(command)
+    }
+
+    /// What the tests are told of the command; nothing where nothing is instrumented.
+    fn told(&self) -> Vec<(&'static str, String)> {
+        if self.overriding.is_empty() && self.points != Points::Memory {
+            return Vec::new();
+        }
+        let verb = format!("{}{}", self.name, self.points.suffix());
+        vec![
+            (COMMAND_VARIABLE, verb),
+            (POINTS_VARIABLE, self.points.name().to_owned()),
+        ]
     }
 
     /// The exit status: the gravest of what the tests said, or what `cargo` came to.
@@ -220,7 +233,7 @@ impl Run {
         let ended: Vec<Word> = events::read(&told)
             .filter_map(|event| match event {
                 Event::Ended { word, .. } => Some(word),
-                Event::Progress { .. } => None,
+                Event::Progress { .. } | Event::Part { .. } => None,
             })
             .collect();
         let gravest = ended.iter().max();

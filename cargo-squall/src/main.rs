@@ -10,6 +10,7 @@ mod exec;
 mod instrument;
 mod launch;
 mod list;
+mod nightly;
 mod points;
 mod saved;
 mod status;
@@ -70,6 +71,10 @@ enum Command {
     Explain(saved::Look),
     /// Lists every test of squall's in the workspace, and the scenario file that it is bound to.
     List(list::Arguments),
+    /// Searches for long: shares a budget among all tests, keeps what it finds in a store, and goes on where it ended.
+    Nightly(nightly::Arguments),
+    /// Joins what shards or nights have written to stores, and says what it all comes to.
+    Merge(nightly::merge::Arguments),
     /// Says whether this machine and this workspace offer what squall uses.
     Doctor {
         /// The workspace's `Cargo.toml`.
@@ -107,6 +112,8 @@ fn main() -> ExitCode {
         Command::Shrink(asked) => saved::shrink(&asked),
         Command::Explain(asked) => saved::explain(&asked),
         Command::List(asked) => list::run(&asked),
+        Command::Nightly(asked) => nightly::run(&asked),
+        Command::Merge(asked) => nightly::merge::run(&asked),
         Command::Doctor { manifest_path } => doctor::run(manifest_path),
     };
     match result {

@@ -106,16 +106,19 @@ fn run(
 
 /// What a log says of the test that it comes from.
 #[derive(Debug, PartialEq, Eq)]
-struct Head {
-    package: String,
-    target: String,
-    test: String,
+pub struct Head {
+    pub package: String,
+    pub target: String,
+    pub test: String,
+    /// How its run failed.
+    pub signature: String,
     /// The words that tell how its runs were started.
     config: String,
 }
 
 impl Head {
-    fn of(text: &str) -> Option<Self> {
+    /// Reads the head of a log; `None` if the text is no log.
+    pub fn of(text: &str) -> Option<Self> {
         let mut lines = text.lines();
         lines.next()?.strip_prefix("squall choice log ")?;
         let lines: Vec<&str> = lines.take_while(|line| !line.starts_with('[')).collect();
@@ -129,12 +132,19 @@ impl Head {
             package: value("package")?,
             target: value("target")?,
             test: value("test")?,
+            signature: value("signature").unwrap_or_default(),
             config: value("config")?,
         })
     }
 
+    /// Where runs could switch; `None` stands for what the command does without being told.
+    pub fn points(&self) -> Option<&str> {
+        let mut words = self.config.split(' ');
+        words.find_map(|word| word.strip_prefix("points="))
+    }
+
     /// Whether the order of tasks was chosen.
-    fn tasks_chosen(&self) -> bool {
+    pub fn tasks_chosen(&self) -> bool {
         self.config.split(' ').any(|word| word == "tasks=chosen")
     }
 
@@ -152,11 +162,7 @@ impl Head {
             words.push("--manifest-path".into());
             words.push(manifest.into());
         }
-        let points = self
-            .config
-            .split(' ')
-            .find_map(|word| word.strip_prefix("points="));
-        if let Some(points) = points {
+        if let Some(points) = self.points() {
             words.extend(["--points".into(), OsString::from(points)]);
         }
         words.extend_from_slice(arguments);

@@ -12,6 +12,10 @@ use std::process::{Command, Stdio};
 pub struct Workspace {
     /// The target directory.
     pub target: PathBuf,
+    /// Where the workspace's own `Cargo.toml` lies.
+    pub root: PathBuf,
+    /// What `[workspace.metadata]` holds.
+    pub settings: serde_json::Value,
     /// The locked version of tokio 1, or why there is none to work with.
     pub tokio: Result<Tokio, NoTokio>,
 }
@@ -69,6 +73,10 @@ impl std::fmt::Display for NoTokio {
 struct Metadata {
     packages: Vec<Package>,
     target_directory: PathBuf,
+    workspace_root: PathBuf,
+    /// What `[workspace.metadata]` holds.
+    #[serde(default)]
+    metadata: serde_json::Value,
 }
 
 #[derive(Deserialize)]
@@ -116,6 +124,8 @@ impl Workspace {
         };
         Ok(Workspace {
             target,
+            root: metadata.workspace_root,
+            settings: metadata.metadata,
             tokio: tokio(metadata.packages),
         })
     }

@@ -7,6 +7,7 @@ use std::io::Write;
 use serde::Serialize;
 
 use super::failure::{Failure, Summary};
+use super::start::Body;
 
 /// Set by the command where the tests are built against an instrumented tokio: its own subcommand, `test` or `nextest run`.
 const COMMAND: &str = "CARGO_SQUALL";
@@ -14,6 +15,10 @@ const COMMAND: &str = "CARGO_SQUALL";
 const POINTS: &str = "CARGO_SQUALL_POINTS";
 /// Set by the command: a file that takes a line for whatever a test has to tell.
 const REPORT: &str = "CARGO_SQUALL_REPORT";
+/// Set by the command: its own process, of whose longer search this run is a part.
+const PART: &str = "CARGO_SQUALL_PART";
+/// Set by the command: the test is to fail whatever it does, so that it shows whether failures are reported.
+const CANARY: &str = "CARGO_SQUALL_CANARY";
 /// In a log's description of its run: the order of tasks was decided by squall.
 pub(crate) const TASKS: &str = "tasks=chosen";
 /// Begins the word that says where the run could switch.
@@ -24,6 +29,17 @@ pub(crate) fn subcommand() -> Option<String> {
     std::env::var(COMMAND)
         .ok()
         .map(|verb| format!("squall {verb}"))
+}
+
+/// The command's process, if this run is a part of a longer search: what only the whole can show is left to the command.
+pub(crate) fn part() -> Option<u32> {
+    std::env::var(PART).ok()?.parse().ok()
+}
+
+/// The body to run in place of the test's own, if the command asks for one that must fail.
+pub(super) fn canary() -> Option<Box<Body>> {
+    std::env::var_os(CANARY)?;
+    Some(Box::new(|_| Err("the canary fails, as it must".to_owned())))
 }
 
 /// In a log's description of its run: where it could switch, unless that is what the command does without being told.
@@ -50,6 +66,17 @@ pub(crate) struct Name<'a> {
     pub(crate) name: &'a str,
 }
 
+/// What a test states that some run must come to.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(crate) struct Mark<'a> {
+    /// `sometimes` or `reachable`.
+    pub(crate) kind: &'a str,
+    pub(crate) name: &'a str,
+    pub(crate) site: &'a str,
+    /// How often, in all runs.
+    pub(crate) hits: u64,
+}
+
 /// What the command is told, an object of JSON a line.
 #[derive(Clone, Debug, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
@@ -62,6 +89,13 @@ pub(crate) enum Event<'a> {
         total: Option<u64>,
         /// Virtual nanoseconds of the runs, in all.
         simulated: u64,
+    },
+    /// What a part of a longer search came to, besides how it ended.
+    Part {
+        test: Name<'a>,
+        runs: u64,
+        simulated: u64,
+        marks: Vec<Mark<'a>>,
     },
     /// A test is over.
     Ended {

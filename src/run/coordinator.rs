@@ -29,6 +29,8 @@ use crate::kernel::{self, Domain, Tallies};
 const LOOK: Duration = Duration::from_millis(50);
 /// How often the command is told how far a test is, at the most.
 const TELL: Duration = Duration::from_millis(200);
+/// The exit status of a part of a search whose command is gone.
+const LOST: i32 = 3;
 /// How long a zygote may take to come up.
 const BIRTH: Duration = Duration::from_secs(60);
 
@@ -73,7 +75,7 @@ pub(crate) struct Coordinator<'a> {
     pub(crate) runs: u64,
     failures: u32,
     /// Virtual nanoseconds of runs that passed, in all.
-    simulated: u64,
+    pub(crate) simulated: u64,
     pub(crate) total: Option<u64>,
     /// When the command was last told how far the test is.
     told: Option<Instant>,
@@ -114,6 +116,13 @@ pub(crate) fn run(
         log: None,
         text: format!("squall: {} could not be run: {trouble}\n", origin.test),
     };
+    let part = command::part();
+    if let Some(command) = part
+        && !process::die_with_parent(command)
+    {
+        // It has ended already, and nobody would read what comes of this.
+        process::exit_now(LOST);
+    }
     let mut coordinator =
         Coordinator::new(origin, settings, earlier).map_err(|trouble| broken(&trouble))?;
     let result = coordinator.run();
@@ -127,7 +136,14 @@ pub(crate) fn run(
         let told = coordinator.coverage.told(kernel::edges());
         eprintln!("squall: {}: {told}", origin.test);
     }
-    let result = result.map(|failure| failure.or_else(|| coordinator.unhit()));
+    let result = match part {
+        // Other parts may come to what this one does not.
+        Some(_) => {
+            coordinator.tell_part();
+            result
+        }
+        None => result.map(|failure| failure.or_else(|| coordinator.unhit())),
+    };
     match result {
         Ok(None) => Ok(Summary {
             runs: coordinator.runs,

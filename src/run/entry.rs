@@ -22,6 +22,7 @@ pub(super) fn execute(
             "a squall test cannot be started inside another's simulation",
         ));
     }
+    let body = command::canary().unwrap_or(body);
     let mut past = Past::of(&origin.test);
     let birth = std::env::var(protocol::ZYGOTE).ok();
     let birth: Option<protocol::Birth> = match birth.map(|text| serde_json::from_str(&text)) {

@@ -3,12 +3,33 @@
 
 use std::fmt::Write;
 
+use super::command::{self, Event, Mark};
 use super::coordinator::Coordinator;
 use super::failure::Failure;
 use super::settings::Which;
 use crate::check::{REACHABLE, SOMETIMES};
 
 impl Coordinator<'_> {
+    /// Tells the command how often this part of its search came to each.
+    pub(super) fn tell_part(&self) {
+        let mut marks = Vec::new();
+        for kind in [SOMETIMES, REACHABLE] {
+            let of = self.tallies.of(kind);
+            marks.extend(of.map(|(name, tally)| Mark {
+                kind,
+                name,
+                site: &tally.site,
+                hits: tally.hits,
+            }));
+        }
+        command::tell(&Event::Part {
+            test: self.origin.name(),
+            runs: self.runs,
+            simulated: self.simulated,
+            marks,
+        });
+    }
+
     /// The test's failure, if its runs missed something. What replays a seed or a log has nothing to say about that.
     pub(crate) fn unhit(&self) -> Option<Failure> {
         if !matches!(self.settings.which, Which::Explore { .. }) {

@@ -5,6 +5,7 @@
 
 mod drive;
 mod existing;
+mod nightly;
 mod points;
 mod replays;
 mod stories;

@@ -1,0 +1,121 @@
+//! Which tests are meant: what `cargo test`'s arguments say to libtest, read as libtest reads it.
+
+use crate::list::Listed;
+use anyhow::{Result, bail};
+use std::ffi::OsString;
+
+/// Which tests are meant.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Filter {
+    wanted: Vec<String>,
+    skip: Vec<String>,
+    exact: bool,
+    include_ignored: bool,
+    ignored: bool,
+}
+
+/// Options of `cargo test` whose value is a word of its own.
+const VALUED: [&str; 21] = [
+    "-p",
+    "--package",
+    "--exclude",
+    "--bin",
+    "--test",
+    "--example",
+    "--bench",
+    "-F",
+    "--features",
+    "--target",
+    "--profile",
+    "--target-dir",
+    "--manifest-path",
+    "--lockfile-path",
+    "-j",
+    "--jobs",
+    "--message-format",
+    "--color",
+    "--config",
+    "-Z",
+    "--points",
+];
+
+impl Filter {
+    /// Reads `cargo test`'s arguments.
+    pub fn of(words: &[OsString]) -> Result<Filter> {
+        let mut found = Filter::default();
+        let mut words = words.iter().map(|word| word.to_string_lossy());
+        while let Some(word) = words.next() {
+            match &*word {
+                "--" => break,
+                option if VALUED.contains(&option) => drop(words.next()),
+                option if option.starts_with('-') => {}
+                name => found.wanted.push(name.to_owned()),
+            }
+        }
+        while let Some(word) = words.next() {
+            match &*word {
+                "--exact" => found.exact = true,
+                "--include-ignored" => found.include_ignored = true,
+                "--ignored" => found.ignored = true,
+                "--skip" => found
+                    .skip
+                    .extend(words.next().map(|name| name.into_owned())),
+                option if option.starts_with("--skip=") => {
+                    found.skip.push(option["--skip=".len()..].to_owned());
+                }
+                option if option.starts_with('-') => bail!(
+                    "after `--`, a nightly run takes names of tests, --exact, --skip, --ignored and --include-ignored, not {option}"
+                ),
+                name => found.wanted.push(name.to_owned()),
+            }
+        }
+        Ok(found)
+    }
+
+    /// Whether this test is meant.
+    pub fn takes(&self, test: &Listed) -> bool {
+        let is = |text: &String| match self.exact {
+            true => test.name == *text,
+            false => test.name.contains(text.as_str()),
+        };
+        let ignored = match test.ignored {
+            true => self.ignored || self.include_ignored,
+            false => !self.ignored,
+        };
+        ignored
+            && (self.wanted.is_empty() || self.wanted.iter().any(is))
+            && !self.skip.iter().any(is)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(words: &[&str]) -> Filter {
+        Filter::of(&words.iter().map(OsString::from).collect::<Vec<_>>()).unwrap()
+    }
+
+    #[test]
+    fn names_are_told_from_options() {
+        let filter = of(&[
+            "-p",
+            "shop",
+            "--release",
+            "buys",
+            "--",
+            "--skip",
+            "slow",
+            "--exact",
+        ]);
+        assert_eq!(
+            (filter.wanted, filter.skip),
+            (vec!["buys".to_owned()], vec!["slow".to_owned()])
+        );
+        assert!(filter.exact && !filter.ignored);
+        let filter = of(&["--features=x", "--", "sells", "--include-ignored"]);
+        assert_eq!(filter.wanted, ["sells"]);
+        assert!(filter.include_ignored);
+        assert!(Filter::of(&["--".into(), "--nocapture".into()]).is_err());
+    }
+}
