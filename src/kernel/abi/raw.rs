@@ -4,7 +4,7 @@
 use std::arch::asm;
 use std::cell::Cell;
 use std::ffi::{CStr, c_void};
-use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicUsize, Ordering};
 
 /// A raw system call. Returns the kernel's value: negative numbers down to -4095 are errors.
 ///
@@ -181,40 +181,38 @@ pub(crate) fn exit_now(code: i32) -> ! {
     }
 }
 
+/// The arguments of a futex call within the process, without a timeout.
+fn futex_arguments(word: &AtomicU32, operation: libc::c_int, value: u32) -> [usize; 6] {
+    let operation = (operation | libc::FUTEX_PRIVATE_FLAG) as usize;
+    [word.as_ptr() as usize, operation, value as usize, 0, 0, 0]
+}
+
 /// Waits for real until the word may differ from `value`.
-pub(crate) fn futex_wait(word: &std::sync::atomic::AtomicU32, value: u32) {
+pub(crate) fn futex_wait(word: &AtomicU32, value: u32) {
+    let arguments = futex_arguments(word, libc::FUTEX_WAIT, value);
     // SAFETY: the word is live for the whole call; a null timeout means no limit.
-    unsafe {
-        call6(
-            libc::SYS_futex,
-            [
-                word.as_ptr() as usize,
-                (libc::FUTEX_WAIT | libc::FUTEX_PRIVATE_FLAG) as usize,
-                value as usize,
-                0,
-                0,
-                0,
-            ],
-        )
-    };
+    unsafe { call6(libc::SYS_futex, arguments) };
+}
+
+/// As [`futex_wait`], for a kernel thread that never traps calls.
+pub(crate) fn futex_wait_unfiltered(word: &AtomicU32, value: u32) {
+    let arguments = futex_arguments(word, libc::FUTEX_WAIT, value);
+    // SAFETY: as above.
+    unsafe { call6_unfiltered(libc::SYS_futex, arguments) };
 }
 
 /// Wakes for real one thread that waits on the word.
-pub(crate) fn futex_wake(word: &std::sync::atomic::AtomicU32) {
+pub(crate) fn futex_wake(word: &AtomicU32) {
+    let arguments = futex_arguments(word, libc::FUTEX_WAKE, 1);
     // SAFETY: the kernel uses the address as a key only.
-    unsafe {
-        call6(
-            libc::SYS_futex,
-            [
-                word.as_ptr() as usize,
-                (libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG) as usize,
-                1,
-                0,
-                0,
-                0,
-            ],
-        )
-    };
+    unsafe { call6(libc::SYS_futex, arguments) };
+}
+
+/// As [`futex_wake`], for a kernel thread that never traps calls.
+pub(crate) fn futex_wake_unfiltered(word: &AtomicU32) {
+    let arguments = futex_arguments(word, libc::FUTEX_WAKE, 1);
+    // SAFETY: as above.
+    unsafe { call6_unfiltered(libc::SYS_futex, arguments) };
 }
 
 /// Allocates for C: memory that `free` accepts.

@@ -25,6 +25,12 @@ mod statics;
 pub mod trap;
 mod waker;
 
+/// What the baton waits on; `loom/` has its own.
+mod word {
+    pub(super) use crate::kernel::abi::raw::{futex_wait, futex_wake, futex_wake_unfiltered};
+    pub(super) use std::sync::atomic::{AtomicU32, Ordering};
+}
+
 use super::abi::heap;
 use super::sched::{CARRIER, ThreadName};
 use super::{End, Kernel, Sink};

@@ -10,7 +10,7 @@ use super::baton::Baton;
 use super::context::{self, Context};
 use crate::kernel::abi::raw;
 use std::ffi::c_void;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::AtomicU32;
 
 /// The stack of a slot, in bytes: what std gives its threads by default.
 pub(super) const STACK: usize = 2 << 20;
@@ -53,7 +53,7 @@ pub(crate) struct Slot {
     /// Its last thread was abandoned, so values of pthread keys may be left.
     pub(super) abandoned: bool,
     pub(super) free: bool,
-    born: AtomicU32,
+    born: Baton,
     os: bool,
 }
 
@@ -149,8 +149,7 @@ extern "C" fn birth(slot: *mut c_void) -> *mut c_void {
         s.image = std::slice::from_raw_parts(tls as *const u8, size).into();
         if s.os {
             raw::filter_alone();
-            s.born.store(1, Ordering::Release);
-            raw::futex_wake(&s.born);
+            s.born.pass();
             s.baton.wait();
             super::life::run_os_thread(slot);
             return std::ptr::null_mut();
@@ -164,25 +163,12 @@ extern "C" fn birth(slot: *mut c_void) -> *mut c_void {
 
 /// The rest of a slot's kernel thread's life: say that the stack is free, then wait for ever.
 unsafe extern "C" fn park(slot: *mut c_void) -> ! {
-    let never = AtomicU32::new(0);
-    let futex = |word: &AtomicU32, op: libc::c_int, value: usize| {
-        let args = [
-            word.as_ptr() as usize,
-            (op | libc::FUTEX_PRIVATE_FLAG) as usize,
-            value,
-            0,
-            0,
-            0,
-        ];
-        // SAFETY: the word is live for the whole call; a null timeout means no limit. The carrier may be running by now.
-        unsafe { raw::call6_unfiltered(libc::SYS_futex, args) }
-    };
     // SAFETY: the slot lives for ever; `born` is the only field touched from here, and atomically.
-    let born = unsafe { &(*slot.cast::<Slot>()).born };
-    born.store(1, Ordering::Release);
-    futex(born, libc::FUTEX_WAKE, 1);
+    unsafe { &(*slot.cast::<Slot>()).born }.pass_unfiltered();
+    // The carrier may be running by now.
+    let never = AtomicU32::new(0);
     loop {
-        futex(&never, libc::FUTEX_WAIT, 0);
+        raw::futex_wait_unfiltered(&never, 0);
     }
 }
 
@@ -257,15 +243,12 @@ impl Slot {
             destructors: Vec::new(),
             abandoned: false,
             free: true,
-            born: AtomicU32::new(0),
+            born: Baton::default(),
             os,
         }));
         create(slot, (base + GUARD, size), birth);
         // SAFETY: the slot lives for ever, and `born` is atomic.
-        let born = unsafe { &(*slot).born };
-        while born.load(Ordering::Acquire) == 0 {
-            raw::futex_wait(born, 0);
-        }
+        unsafe { &(*slot).born }.wait();
         slot
     }
 
