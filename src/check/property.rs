@@ -321,10 +321,12 @@ impl Entry {
                     }
                 });
                 let Some(seen) = seen else {
-                    kernel::remark(&format!(
-                        "the last look of the property \"{}\" had no answer within {LAST:?}",
-                        self.name
-                    ));
+                    kernel::remark(|| {
+                        format!(
+                            "the last look of the property \"{}\" had no answer within {LAST:?}",
+                            self.name
+                        )
+                    });
                     return false;
                 };
                 seen

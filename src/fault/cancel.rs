@@ -175,7 +175,7 @@ impl<S, O> CancelEachAwaitOf<S, O> {
 async fn drop_at<F: Future>(future: F, at: u64) -> (Option<Cancelled>, Option<String>) {
     let mut cut = Cut::new(future, at);
     let cancelled = (&mut cut).await.err();
-    (cancelled, cut.site().map(str::to_owned))
+    (cancelled, cut.into_site())
 }
 
 /// Runs the check, and has the report say which cancellation it failed after.
@@ -204,7 +204,7 @@ struct Blame {
 impl Drop for Blame {
     fn drop(&mut self) {
         let Blame { cancelled, site } = self;
-        kernel::remark(&match (cancelled, site) {
+        kernel::remark(|| match (cancelled, site) {
             (None, _) => "the check failed after the future was done".to_owned(),
             (Some(at), None) => format!("the check failed after the future was {at}"),
             (Some(at), Some(site)) => {

@@ -87,6 +87,11 @@ impl<F: Future> Cut<F> {
     pub(super) fn site(&self) -> Option<&str> {
         self.site.as_deref()
     }
+
+    /// The same, to keep. It is none of the program's: see [`Relay::site`].
+    pub(super) fn into_site(self) -> Option<String> {
+        self.site
+    }
 }
 
 impl<F: Future> Future for Cut<F> {
@@ -193,7 +198,7 @@ impl<F: Future> Future for CancelAtSomeAwait<F> {
         };
         let poll = Pin::new(&mut *cut).poll(cx);
         if let Poll::Ready(Err(cancelled)) = &poll {
-            kernel::remark(&match cut.site() {
+            kernel::remark(|| match cut.site() {
                 Some(site) => format!("a future was {cancelled} ({site})"),
                 None => format!("a future was {cancelled}"),
             });

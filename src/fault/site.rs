@@ -51,10 +51,12 @@ impl Relay {
         self.woken.store(false, Ordering::SeqCst);
     }
 
-    /// Where the future waits, as `FILE:LINE in FUNCTION`; `None` unless the run is told.
+    /// Where the future waits, as `FILE:LINE in FUNCTION`; `None` unless the run is told. The text does not lie in the program's heap,
+    /// which must be the same whether the run is told or not: no copy of it is made there either.
     pub(super) fn site(&self) -> Option<String> {
         let inner = self.inner();
-        await_site(inner.stack.as_deref()?)
+        let stack = inner.stack.as_deref()?;
+        kernel::unseen(|| await_site(stack))
     }
 }
 

@@ -110,7 +110,7 @@ fn plan(faults: Faults) -> Faults {
     let mut active = Faults::NONE;
     for (name, kind) in Faults::NAMES {
         if faults.contains(kind) && quarter() {
-            kernel::remark(&format!("a future under {name}"));
+            kernel::remark(|| format!("a future under {name}"));
             active = active | kind;
         }
     }

@@ -40,7 +40,7 @@ pub fn vitals() -> super::Vitals {
 pub fn tell(_: impl FnOnce() -> String) {}
 
 /// Does nothing.
-pub fn remark(_: &str) {}
+pub fn remark(_: impl FnOnce() -> String) {}
 
 /// Always `None`.
 pub fn stack() -> Option<String> {

@@ -76,8 +76,8 @@ impl Driver {
             let options = &driver.nemesis.options;
             driver.swarm = Swarm::draw(me, options, &driver.nemesis.possible());
             match &driver.swarm {
-                Some(swarm) => kernel::remark(&swarm.text(options)),
-                None => kernel::remark("nemesis without faults"),
+                Some(swarm) => kernel::remark(|| swarm.text(options)),
+                None => kernel::remark(|| "nemesis without faults".to_owned()),
             }
             if driver.swarm.is_some() {
                 let at = start.saturating_add(ns(driver.nemesis.options.after));

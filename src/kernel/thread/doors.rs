@@ -78,10 +78,12 @@ pub fn tell(what: impl FnOnce() -> String) {
     }
 }
 
-/// Something that the report of a run should say about it as a whole; said once, however often it comes. Kept only where the run is told.
-pub fn remark(text: &str) {
-    if simulated() {
-        with_kernel(|k| k.trace.remark(text));
+/// Something that the report of a run should say about it as a whole; said once, however often it comes. Asked for only where the run is
+/// told, and put together outside the program's heap, which must not differ there.
+pub fn remark(text: impl FnOnce() -> String) {
+    if recording() {
+        let text = outside_kernel(text);
+        with_kernel(|k| k.trace.remark(&text));
     }
 }
 
