@@ -113,6 +113,8 @@ pub(crate) struct Thread {
     pub(crate) next_task: u32,
     /// The task that it polled last.
     pub(crate) last_task: u32,
+    /// It was one of several, and which has been asked.
+    pub(crate) picked: bool,
     pub(crate) state: State,
     pub(crate) resume: Resume,
     /// Counts the times it blocked; a deadline event that carries an older count is outdated.
@@ -342,6 +344,7 @@ impl Kernel {
             link: None,
             next_task: 0,
             last_task: 0,
+            picked: false,
             state: State::Runnable,
             resume: Resume::First,
             generation: 0,

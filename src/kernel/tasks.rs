@@ -110,11 +110,7 @@ impl Kernel {
         if self.tasks.seen {
             return self.poll_one_seen(tasks, tag);
         }
-        let mut index = 0;
-        if tasks > 1 {
-            index = self.oracle.pick_task(tasks, None);
-            self.task_picked(index, tasks);
-        }
+        let index = self.pick_unseen(tasks);
         // Finding the task costs time, and only who picks among threads may look at it.
         if self.sched.others_can() {
             let chosen = self.sched.known(tag(index));
@@ -123,8 +119,24 @@ impl Kernel {
         (index, self.before_poll(false))
     }
 
+    fn pick_unseen(&mut self, tasks: u32) -> u32 {
+        if tasks == 1 {
+            return 0;
+        }
+        let index = self.oracle.pick_task(tasks, None);
+        self.task_picked(index, tasks);
+        index
+    }
+
     /// The same where somebody wants to know which tasks they are.
     fn poll_one_seen(&mut self, tasks: u32, tag: impl Fn(u32) -> u32) -> (u32, u32) {
+        let (index, chosen) = self.pick_seen(tasks, tag);
+        self.sched.me_mut().next_task = chosen;
+        (index, self.before_poll(tasks == 1))
+    }
+
+    /// Which one, and its number.
+    fn pick_seen(&mut self, tasks: u32, tag: impl Fn(u32) -> u32) -> (u32, u32) {
         let mut ready = std::mem::take(&mut self.tasks.ready);
         ready.clear();
         let seen = tasks.min(TASKS_SEEN as u32);
@@ -149,10 +161,8 @@ impl Kernel {
             self.sched.entities[chosen as usize].touch = Touch::UNKNOWN;
         }
         self.tasks.ready = ready;
-        let me = self.sched.me_mut();
-        me.last_task = chosen;
-        me.next_task = chosen;
-        (index, self.before_poll(tasks == 1))
+        self.sched.me_mut().last_task = chosen;
+        (index, chosen)
     }
 
     fn task_picked(&mut self, index: u32, tasks: u32) {
@@ -163,12 +173,24 @@ impl Kernel {
         }
     }
 
+    /// A worker of a multi_thread runtime can poll any of `tasks` tasks: which one is it? [`Kernel::poll_on_worker`] follows.
+    pub(crate) fn pick_on_worker(&mut self, tasks: u32, tag: impl Fn(u32) -> u32) -> u32 {
+        self.sched.me_mut().picked = tasks > 1;
+        match self.tasks.seen {
+            true => self.pick_seen(tasks, tag).0,
+            false => self.pick_unseen(tasks),
+        }
+    }
+
     /// A worker of a multi_thread runtime is about to poll `task`: which thread goes on first?
     #[inline]
     pub(crate) fn poll_on_worker(&mut self, task: u32) -> u32 {
         self.begin_poll();
-        self.sched.me_mut().next_task = self.sched.known(task);
-        self.before_poll(true)
+        let known = self.sched.known(task);
+        let me = self.sched.me_mut();
+        me.next_task = known;
+        let picked = std::mem::take(&mut me.picked);
+        self.before_poll(!picked)
     }
 
     /// A scheduling point before the running thread polls the task that it stands for: who goes on. `counts` says that the

@@ -28,6 +28,7 @@ pub(super) const SOME: usize = 0;
 
 const CURRENT_THREAD: &[&str] = &["src/runtime/scheduler/current_thread/mod.rs"];
 const WORKER: &[&str] = &["src/runtime/scheduler/multi_thread/worker.rs"];
+const WORKER_QUEUE: &[&str] = &["src/runtime/scheduler/multi_thread/queue.rs"];
 const LOCAL_SET: &[&str] = &["src/task/local.rs"];
 pub(super) const COOP: &[&str] = &["src/task/coop/mod.rs", "src/runtime/coop.rs"];
 const TASK: &[&str] = &["src/runtime/task/mod.rs"];
@@ -37,7 +38,7 @@ const TASK_ID: &[&str] = &["src/runtime/task/id.rs"];
 pub(super) const ROOT: &[&str] = &["src/lib.rs"];
 
 /// Every expression that is rewritten. A version of tokio is instrumented if each is found as often as it says here.
-const SEAMS: [Seam; 23] = [
+const SEAMS: [Seam; 27] = [
     Seam {
         what: "the order of tasks",
         files: CURRENT_THREAD,
@@ -113,6 +114,41 @@ const SEAMS: [Seam; 23] = [
         from: "    task.run();\n",
         to: "    crate::squall::point(task.squall()); task.run();\n",
         times: 2,
+        or: None,
+    },
+    Seam {
+        what: "the order of a worker's tasks",
+        files: WORKER,
+        from: "    fn run_task(&self, task: Notified, mut core: Box<Core>) -> ",
+        // Whatever the task was taken out of: the LIFO slot, the queue, the injection queue or another worker's queue.
+        to: "    fn squall(&self, task: Notified, core: &mut Core) -> Notified {\n        \
+             core.run_queue.squall(task, || { self.worker.handle.notify_parked_local(); })\n    }\n\n    \
+             fn run_task(&self, task: Notified, mut core: Box<Core>) -> ",
+        times: 1,
+        or: None,
+    },
+    Seam {
+        what: "the order of a worker's tasks",
+        files: WORKER,
+        from: "self.run_task(task, core)",
+        to: "self.run_task(self.squall(task, &mut core), core)",
+        times: 2,
+        or: None,
+    },
+    Seam {
+        what: "the turn of the task in the LIFO slot",
+        files: WORKER,
+        from: "lifo_polls += 1;",
+        to: "lifo_polls += 1; let task = self.squall(task, &mut core);",
+        times: 1,
+        or: None,
+    },
+    Seam {
+        what: "the order of a worker's queue",
+        files: WORKER_QUEUE,
+        from: "\n    /// Pops a task from the local queue.\n",
+        to: QUEUE,
+        times: 1,
         or: None,
     },
     Seam {
@@ -237,6 +273,46 @@ const SEAMS: [Seam; 23] = [
         or: None,
     },
 ];
+
+/// Puts a task of a worker's queue in the place of the one at hand; all the others keep their order.
+const QUEUE: &str = "
+    pub(crate) fn squall(
+        &mut self,
+        task: task::Notified<T>,
+        notify: impl FnOnce(),
+    ) -> task::Notified<T> {
+        let (_, head) = unpack(self.inner.head.load(Acquire));
+        // SAFETY: only this thread changes it.
+        let tail = unsafe { self.inner.tail.unsync_load() };
+        let len = tail.wrapping_sub(head) as usize;
+        if len == 0 {
+            return task;
+        }
+        let slot = |at: usize| &self.inner.buffer[(head as usize).wrapping_add(at) & MASK];
+        // SAFETY: the slots from the head to the tail hold tasks. Of squall's threads no other runs meanwhile, and those that are
+        // about to steal look at the head again first; on other threads nothing is read.
+        let queued = |at: usize| slot(at).with(|ptr| unsafe { (*(*ptr).as_ptr()).squall() });
+        let at_hand = crate::squall::AtHand { first: &task, queued: &queued };
+        let Some(picked) = crate::squall::among(len, at_hand) else {
+            return task;
+        };
+        // SAFETY: as above; each slot is read once and written once.
+        let read = |at: usize| slot(at).with(|ptr| unsafe { ptr::read((*ptr).as_ptr()) });
+        let write = |at: usize, task| {
+            slot(at).with_mut(|ptr| unsafe { ptr::write((*ptr).as_mut_ptr(), task) })
+        };
+        let chosen = read(picked);
+        for at in (0..picked).rev() {
+            write(at + 1, read(at));
+        }
+        write(0, task);
+        // It would have been polled now, and can be stolen instead.
+        notify();
+        chosen
+    }
+
+    /// Pops a task from the local queue.
+";
 
 /// The module that asks, put into the copy as `src/squall.rs`.
 const BRIDGE: &str = include_str!("bridge.rs.txt");
@@ -404,7 +480,7 @@ mod tests {
             if let Some(mismatch) = untold {
                 panic!("{}: {mismatch}", source.display());
             }
-            assert_eq!(files.len(), 17, "sixteen files and the bridge");
+            assert_eq!(files.len(), 18, "seventeen files and the bridge");
         }
     }
 

@@ -1,5 +1,6 @@
 //! Starts cargo, or the command, on the fixture and looks at what comes of it.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -136,6 +137,14 @@ pub fn squall(arguments: &[&str]) -> Ran {
 
 /// In how many of 1,000 seeds a test of the fixture shows its bug.
 pub fn found(with: impl Fn(&[&str], &[(&str, &str)]) -> Ran, test: &str) -> usize {
+    found_to_be(with, test).values().sum()
+}
+
+/// What a test of the fixture came to, and in how many of 1,000 seeds.
+pub fn found_to_be(
+    with: impl Fn(&[&str], &[(&str, &str)]) -> Ran,
+    test: &str,
+) -> BTreeMap<String, usize> {
     let marks = scratch(test);
     let variables = [
         ("FOUND", marks.to_str().unwrap()),
@@ -147,7 +156,11 @@ pub fn found(with: impl Fn(&[&str], &[(&str, &str)]) -> Ran, test: &str) -> usiz
         &variables,
     );
     ran.ended(0).says(&["1 passed"]);
-    let seeds = std::fs::read_to_string(&marks).map_or(0, |text| text.lines().count());
+    let text = std::fs::read_to_string(&marks).unwrap_or_default();
     let _ = std::fs::remove_file(&marks);
+    let mut seeds = BTreeMap::new();
+    for line in text.lines() {
+        *seeds.entry(line.to_owned()).or_default() += 1;
+    }
     seeds
 }

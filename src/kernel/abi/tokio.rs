@@ -14,7 +14,7 @@ use std::ffi::{c_long, c_void};
 /// Asks for the calling thread's [`Link`]; the argument is the [`VERSION`] that the caller speaks.
 const HELLO: c_long = 0x5a11_0000;
 /// What is agreed between the two sides.
-const VERSION: usize = 5;
+const VERSION: usize = 6;
 
 /// Reads the number of a task out of a queue: the queue, and a place in it.
 type Tag = unsafe extern "C" fn(*const c_void, u32) -> u32;
@@ -24,6 +24,7 @@ type Tag = unsafe extern "C" fn(*const c_void, u32) -> u32;
 struct Doors {
     pick: unsafe extern "C" fn(u32, *const c_void, Tag) -> u32,
     root: unsafe extern "C" fn(u32, *const c_void, Tag, u32) -> u32,
+    among: unsafe extern "C" fn(u32, *const c_void, Tag) -> u32,
     point: extern "C" fn(u32),
     budget: extern "C" fn() -> u64,
     round: extern "C" fn(u32) -> u32,
@@ -37,6 +38,7 @@ struct Doors {
 static DOORS: Doors = Doors {
     pick,
     root,
+    among,
     point,
     budget,
     round,
@@ -130,6 +132,16 @@ fn poll_one_of(choices: u32, tag: impl Fn(u32) -> u32) -> u32 {
 fn switch_before_poll(me: u32, next: u32) {
     thread::switch(me, next);
     thread::with_kernel(|k| k.polls_now());
+}
+
+/// A worker of a multi_thread runtime has `tasks` to poll, the one that tokio would take first and then those of its queue: which?
+/// Nobody else goes on before the answer, for others could take tasks out of the queue; that comes at the poll itself, at [`point`].
+unsafe extern "C" fn among(tasks: u32, queue: *const c_void, tag: Tag) -> u32 {
+    if !simulated() {
+        return 0;
+    }
+    // SAFETY: as in `pick`.
+    thread::with_kernel(|k| k.pick_on_worker(tasks, |at| unsafe { tag(queue, at) }))
 }
 
 /// A worker of a multi_thread runtime is about to poll `task`: another thread may go on first.
