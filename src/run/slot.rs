@@ -139,9 +139,11 @@ impl Slot {
         process
             .args(&arguments)
             .env(protocol::ZYGOTE, birth)
-            // std would print the backtrace of every panic that a program catches, looking up names each time. A run that
-            // fails is explained, with its backtraces, anyway.
+            // std would print the backtrace of every panic that a program catches, looking up names each time, and errors
+            // would capture theirs: calls and allocations that a seed does not decide. A run that fails is explained, with
+            // the backtraces of its panics, anyway.
             .env("RUST_BACKTRACE", "0")
+            .env_remove("RUST_LIB_BACKTRACE")
             .stdin(Stdio::null())
             .stdout(copy()?)
             .stderr(copy()?);

@@ -68,6 +68,25 @@ fn every_seed_has_a_digest_and_processes_agree_on_it() {
 }
 
 #[test]
+fn digests_do_not_depend_on_whether_the_user_wants_backtraces() {
+    let digests = |variables: &[(&str, &str)]| {
+        let variables = [&[("SQUALL_DIGEST", "1"), ("SQUALL_SEEDS", "20")], variables].concat();
+        let ran = run("goes_on_after_a_panic", &variables);
+        ran.held();
+        let digests: Vec<String> = ran.digests().into_iter().map(str::to_owned).collect();
+        assert_eq!(digests.len(), 20, "{}", ran.text);
+        digests
+    };
+    let first = digests(&[("RUST_BACKTRACE", "0")]);
+    for wanted in ["1", "full"] {
+        let both = [("RUST_BACKTRACE", wanted), ("RUST_LIB_BACKTRACE", "1")];
+        assert_eq!(first, digests(&both[..1]));
+        assert_eq!(first, digests(&both));
+        assert_eq!(first, digests(&[both[0], ("SQUALL_ISOLATION", "process")]));
+    }
+}
+
+#[test]
 fn one_seed_runs_alone() {
     let ran = run("passes", &[("SQUALL_SEED", "0x2a"), ("SQUALL_DIGEST", "1")]);
     ran.held();

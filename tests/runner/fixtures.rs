@@ -12,6 +12,20 @@ use squall::Sim;
 #[ignore]
 fn passes() {}
 
+/// Goes on after a panic, and after an error that knows where it came from.
+#[squall::test]
+#[ignore]
+fn goes_on_after_a_panic() {
+    for i in 0..3 {
+        std::panic::catch_unwind(|| panic!("panic {i}")).unwrap_err();
+        let known = std::backtrace::Backtrace::capture();
+        assert_eq!(known.to_string(), "disabled backtrace");
+        let other = std::thread::spawn(std::thread::yield_now);
+        std::thread::yield_now();
+        other.join().unwrap();
+    }
+}
+
 #[squall::test]
 #[ignore]
 async fn passes_async(sim: Sim) -> squall::Result {
