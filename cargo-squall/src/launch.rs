@@ -27,7 +27,12 @@ const POINTS_VARIABLE: &str = "CARGO_SQUALL_POINTS";
 pub fn test(words: &[OsString]) -> Result<u8> {
     let without = existing::asked(words);
     let words = without.as_deref().unwrap_or(words);
-    let (points, words) = Points::take(words)?;
+    // Suites that know nothing of squall may poll by hand, and count on a poll that does not end early.
+    let unsaid = match without {
+        Some(_) => Points::Awaits,
+        None => Points::default(),
+    };
+    let (points, words) = Points::take(words, unsaid)?;
     if without.is_some() && points == Points::Memory {
         bail!(
             "--existing and --points memory do not go together: the instrumentation calls squall, which those tests do not have"
@@ -47,7 +52,7 @@ pub fn with(
     variables: Vec<(&'static str, String)>,
     chosen: bool,
 ) -> Result<u8> {
-    let (points, words) = Points::take(words)?;
+    let (points, words) = Points::take(words, Points::default())?;
     let mut run = Run::new("test", points, &words)?;
     if !chosen {
         run.overriding.clear();
@@ -58,7 +63,7 @@ pub fn with(
 
 /// `cargo squall nextest`.
 pub fn nextest(words: &[OsString]) -> Result<u8> {
-    let (points, words) = Points::take(words)?;
+    let (points, words) = Points::take(words, Points::default())?;
     let Some((verb, rest)) = words.split_first() else {
         bail!("say what nextest is to do, as in `cargo squall nextest run`");
     };
@@ -74,7 +79,7 @@ pub fn nextest(words: &[OsString]) -> Result<u8> {
 
 /// Builds the tests as [`test`] does and says where they are, in order. Words after `--` are for tests that run, and not looked at.
 pub fn executables(words: &[OsString]) -> Result<Vec<PathBuf>> {
-    let (points, words) = Points::take(words)?;
+    let (points, words) = Points::take(words, Points::default())?;
     let own = words.iter().take_while(|word| *word != "--");
     let own: Vec<OsString> = own.cloned().collect();
     let run = Run::new("test", points, &own)?;
@@ -119,7 +124,7 @@ pub fn executables(words: &[OsString]) -> Result<Vec<PathBuf>> {
 
 /// What the tests are told of the command that built them.
 pub fn variables(words: &[OsString]) -> Result<Vec<(&'static str, String)>> {
-    let (points, words) = Points::take(words)?;
+    let (points, words) = Points::take(words, Points::default())?;
     let run = Run::new("test", points, &words)?;
     Ok(run.told())
 }

@@ -10,7 +10,7 @@
     not(squall_portable)
 ))]
 
-use squall::kernel::preload::{Main, Routine, heap, start};
+use squall::kernel::preload::{Main, Routine, at_exit, heap, start};
 use std::arch::naked_asm;
 use std::ffi::{c_char, c_int, c_void};
 
@@ -42,6 +42,20 @@ pub unsafe extern "C" fn __libc_start_main(
             enter,
         )
     }
+}
+
+/// As libc's: what `atexit` calls, and compilers of C++ for each static that has a destructor.
+///
+/// # Safety
+/// As for libc's.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn __cxa_atexit(
+    routine: unsafe extern "C" fn(*mut c_void),
+    argument: *mut c_void,
+    library: *mut c_void,
+) -> c_int {
+    // SAFETY: the caller's promise.
+    unsafe { at_exit(routine, argument, library) }
 }
 
 /// Defines functions of malloc(3) that hand the caller's address on as a last argument. The crate's own symbols are defined in

@@ -110,7 +110,7 @@ pub fn again(binary: &Path, test: Option<&String>) -> Option<Vec<String>> {
         .to_vec();
     if let Some(points) = std::env::var(POINTS_VARIABLE)
         .ok()
-        .filter(|points| points != "polls")
+        .filter(|points| points != "awaits")
     {
         words.extend(["--points".to_owned(), points]);
     }

@@ -30,8 +30,8 @@ pub enum Points {
 const OPTION: &str = "--points";
 
 impl Points {
-    /// Takes the option out of the words that are meant for cargo.
-    pub fn take(words: &[OsString]) -> Result<(Points, Vec<OsString>)> {
+    /// Takes the option out of the words that are meant for cargo; `unsaid` holds where it is not among them.
+    pub fn take(words: &[OsString], unsaid: Points) -> Result<(Points, Vec<OsString>)> {
         let mut points = None;
         let mut rest = Vec::new();
         let mut words = words.iter();
@@ -63,7 +63,7 @@ impl Points {
                 bail!("{OPTION} is given more than once");
             }
         }
-        Ok((points.unwrap_or_default(), rest))
+        Ok((points.unwrap_or(unsaid), rest))
     }
 
     /// The option's value.
@@ -317,7 +317,8 @@ mod tests {
     use super::*;
 
     fn take(words: &[&str]) -> Result<(Points, Vec<OsString>)> {
-        Points::take(&words.iter().map(OsString::from).collect::<Vec<_>>())
+        let words: Vec<_> = words.iter().map(OsString::from).collect();
+        Points::take(&words, Points::Polls)
     }
 
     #[test]
@@ -328,6 +329,8 @@ mod tests {
         assert_eq!(rest, ["--release", "name", "--", "--points"]);
         assert_eq!(take(&["--points=awaits"]).unwrap().0, Points::Awaits);
         assert_eq!(take(&["x"]).unwrap(), (Points::Polls, vec!["x".into()]));
+        let unsaid = Points::take(&["x".into()], Points::Awaits).unwrap().0;
+        assert_eq!(unsaid, Points::Awaits);
     }
 
     #[test]

@@ -27,7 +27,8 @@ fn existing(arguments: &[&str], variables: &[(&str, &str)]) -> Ran {
 
 #[test]
 fn a_suite_is_told_apart_test_by_test() {
-    let ran = existing(&["--test", "plain"], &[("SQUALL_SEEDS", "300")]).ended(1);
+    let polls = ["--points", "polls", "--test", "plain"];
+    let ran = existing(&polls, &[("SQUALL_SEEDS", "300")]).ended(1);
     ran.says(&[
         "PASS [",
         "an_hour_passes\n",
@@ -40,7 +41,7 @@ fn a_suite_is_told_apart_test_by_test() {
         "opposite_locks: fails under ",
         "deadlock: no thread can ever go on",
         "without squall it passes",
-        "6 tests: 4 passed, 2 flaky",
+        "7 tests: 4 passed, 3 flaky",
     ]);
     assert!(!ran.text.contains("never_holds"), "{}", ran.text);
 
@@ -50,11 +51,15 @@ fn a_suite_is_told_apart_test_by_test() {
         .lines()
         .filter_map(|line| line.strip_prefix("replay: "))
         .collect();
-    assert_eq!(replays.len(), 2, "{}", ran.text);
+    assert_eq!(replays.len(), 3, "{}", ran.text);
     for replay in replays {
         let (seed, words) = replay.split_once(" cargo squall ").unwrap();
         let seed = seed.strip_prefix("SQUALL_SEED=").unwrap();
         let words: Vec<&str> = words.split(' ').collect();
+        assert!(
+            words.windows(2).any(|pair| pair == ["--points", "polls"]),
+            "{replay}"
+        );
         let again = squall_at(FIXTURE, &words, &[("SQUALL_SEED", seed)]).ended(1);
         let line = |ran: &Ran| {
             let mut lines = ran.text.lines();
@@ -84,6 +89,16 @@ fn what_fails_without_squall_and_what_is_refused_are_told_as_such() {
         "starts_a_process: fails under 3 of 3 seeds",
         "1 fail without squall, too, 1 in trouble",
     ]);
+}
+
+#[test]
+fn a_poll_by_hand_does_not_end_early_unless_asked_for() {
+    let seeds = [("SQUALL_SEEDS", "100")];
+    let test = ["--test", "plain", "polls_by_hand"];
+    existing(&test, &seeds).ended(0).says(&["1 passed"]);
+    existing(&[&["--points", "polls"], &test[..]].concat(), &seeds)
+        .ended(1)
+        .says(&["polls_by_hand: fails under "]);
 }
 
 #[test]
@@ -170,6 +185,13 @@ fn a_single_seed_shows_what_the_program_prints() {
         ended.success() && text.contains("\na day later\n") && text.contains("PASS ["),
         "{text}"
     );
+    // What the program wants done at its end is done, once in each run.
+    for (word, status) in [("handlers", 0), ("handlers-status", 1)] {
+        exec(&["--seed", "3", "--", &program, word], &[])
+            .ended(status)
+            .says(&["the end\nfirst handler\nlast handler\n"]);
+    }
+    exec(&["--seeds", "5", "--", &program, "handlers"], &[]).ended(0);
     // Nothing of squall's is in the program's environment.
     exec(&["--seed", "3", "--", &program, "environment"], &[])
         .ended(0)

@@ -4,7 +4,7 @@
 
 use super::raw::{self, next};
 use std::ffi::{c_char, c_int, c_void};
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 pub use super::heap::preload as heap;
 
@@ -154,6 +154,53 @@ fn put_back_surroundings() {
     });
 }
 
+/// What the program wants done when it ends: a function of `atexit`, or the destructor of a static of C++'s.
+struct ExitHandler {
+    routine: unsafe extern "C" fn(*mut c_void),
+    argument: *mut c_void,
+}
+// SAFETY: the pointer is only handed back to the program.
+unsafe impl Send for ExitHandler {}
+
+/// Those of the run.
+static EXIT_HANDLERS: Mutex<Vec<ExitHandler>> = Mutex::new(Vec::new());
+
+fn exit_handlers<R>(with: impl FnOnce(&mut Vec<ExitHandler>) -> R) -> R {
+    let locked = || with(&mut EXIT_HANDLERS.lock().unwrap_or_else(PoisonError::into_inner));
+    // The list outlives the run's own heap.
+    super::thread::outside_kernel(locked)
+}
+
+/// What libc calls `__cxa_atexit`, and what `atexit` comes to. In a run it is kept for the end of that run.
+///
+/// # Safety
+/// The routine must be one that may be called with the argument at any time from now on.
+pub unsafe fn at_exit(
+    routine: unsafe extern "C" fn(*mut c_void),
+    argument: *mut c_void,
+    library: *mut c_void,
+) -> c_int {
+    if super::simulated() {
+        exit_handlers(|handlers| handlers.push(ExitHandler { routine, argument }));
+        return 0;
+    }
+    next!(
+        c"__cxa_atexit",
+        fn(unsafe extern "C" fn(*mut c_void), *mut c_void, *mut c_void) -> c_int,
+        routine,
+        argument,
+        library
+    )
+}
+
+/// Does what the program wants done when it ends, what came last first. One that ends the program leaves the rest to that.
+pub(super) fn run_exit_handlers() {
+    while let Some(handler) = exit_handlers(Vec::pop) {
+        // SAFETY: the program gave it for this.
+        unsafe { (handler.routine)(handler.argument) };
+    }
+}
+
 /// Runs the program's `main` and returns its status. Only the first of the runs of a process finds the program as it was
 /// loaded, unless its statics are put back in between; the environment and the working directory are.
 ///
@@ -163,6 +210,11 @@ pub fn run_program() -> i32 {
     let bug = "squall bug: no program was started through this library";
     let (program, arguments) = (PROGRAM.get().expect(bug), ARGUMENTS.get().expect(bug));
     super::thread::outside_kernel(put_back_surroundings);
+    // An earlier run may have ended in another way.
+    exit_handlers(Vec::clear);
     // SAFETY: the function is the program's main, and the arguments are those that libc meant for it.
-    unsafe { (program.main)(arguments.count, arguments.values, arguments.environment) }
+    let status =
+        unsafe { (program.main)(arguments.count, arguments.values, arguments.environment) };
+    run_exit_handlers();
+    status
 }

@@ -11,12 +11,16 @@ use crate::kernel::{
 use crate::kernel::{End, Errno};
 use std::ffi::{c_char, c_int, c_void};
 
-/// Defines the ways to end a process: on a simulated thread they end the run, without exit handlers.
+/// Defines the ways to end a process: on a simulated thread they end the run. Exit handlers are known of programs that this
+/// library is preloaded into.
 macro_rules! exits {
-    ($($name:ident $c:literal),*) => { $(
+    ($($name:ident $c:literal $handlers:expr),*) => { $(
         #[unsafe(no_mangle)]
         unsafe extern "C" fn $name(code: c_int) -> ! {
             if simulated() {
+                if $handlers {
+                    super::preload::run_exit_handlers();
+                }
                 exits(code);
             }
             next!($c, fn(c_int) -> (), code);
@@ -24,7 +28,7 @@ macro_rules! exits {
         }
     )* };
 }
-exits!(exit c"exit", _exit c"_exit", _Exit c"_Exit", quick_exit c"quick_exit");
+exits!(exit c"exit" true, _exit c"_exit" false, _Exit c"_Exit" false, quick_exit c"quick_exit" false);
 
 /// The program of the running thread's host ends its process. On the test's own host that ends the run; on another it stops
 /// the host, and fails the run unless the program said that all was well or was told to end.
