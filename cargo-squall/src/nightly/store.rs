@@ -112,6 +112,9 @@ fn by_url(place: &str) -> Result<Arc<dyn ObjectStore>> {
             "this cargo-squall was built without {scheme}:// stores: install it again with `cargo install cargo-squall --features {feature}`"
         );
     }
+    // Which TLS is used; an error says that this has been settled before.
+    #[cfg(feature = "cloud")]
+    let _ = rustls::crypto::ring::default_provider().install_default();
     // Credentials, region and endpoint come from the environment, as the services' own tools read them.
     let variables = std::env::vars_os().filter_map(|(name, value)| {
         let name = name.to_str()?.to_ascii_lowercase();
