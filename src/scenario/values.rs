@@ -180,13 +180,18 @@ impl<'de, T: Deserialize<'de> + PartialOrd> Deserialize<'de> for Range<T> {
             }
             fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Range<T>, A::Error> {
                 let form = "a range is a list of two: the least and the most";
-                let (Some(least), Some(most)) = (list.next_element()?, list.next_element()?) else {
+                let (Some(least), Some(most)) =
+                    (list.next_element::<T>()?, list.next_element::<T>()?)
+                else {
                     return Err(A::Error::custom(form));
                 };
                 if list.next_element::<serde::de::IgnoredAny>()?.is_some() {
                     return Err(A::Error::custom(form));
                 }
-                if !(least <= most) {
+                if least
+                    .partial_cmp(&most)
+                    .is_none_or(std::cmp::Ordering::is_gt)
+                {
                     return Err(A::Error::custom(
                         "the range begins with more than it ends with: the least comes first",
                     ));
