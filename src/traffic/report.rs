@@ -8,7 +8,7 @@ use super::signs::{Sample, known_names};
 use super::table::{figure, percent, table, time};
 use super::threshold::{Broken, Names, Wanted};
 use crate::fault::Disturbances;
-use crate::sim::scope;
+use crate::sim::{dependency, scope};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -56,11 +56,17 @@ impl Report {
         for (begin, end) in spikes {
             disturbed.push(("spike".to_owned(), *begin, *end));
         }
-        for window in scope::of_run::<Disturbances>().all() {
+        let faults = scope::of_run::<Disturbances>().all().into_iter();
+        let faults = faults.map(|f| (f.what, f.begin, f.end.unwrap_or(u64::MAX)));
+        for (what, begin, end) in faults.chain(dependency::windows()) {
             // What was whole again before the traffic began does not disturb it.
-            let end = window.end.map_or(Duration::MAX, since);
-            if window.end.is_none_or(|end| end > start) && since(window.begin) < length {
-                disturbed.push((window.what, since(window.begin), end));
+            if end > start && since(begin) < length {
+                let end = if end == u64::MAX {
+                    Duration::MAX
+                } else {
+                    since(end)
+                };
+                disturbed.push((what, since(begin), end));
             }
         }
         let recoveries = recovery::recoveries(disturbed, &total.points, warm_up, length);

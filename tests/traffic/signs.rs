@@ -239,3 +239,40 @@ async fn fault_windows_of_the_nemesis_are_disturbances(sim: Sim) {
     );
     assert!(report.all().errors() > 10, "{report}");
 }
+
+#[squall::test(seeds = 6, audit = 100)]
+async fn what_breaks_a_dependency_is_a_disturbance(sim: Sim) {
+    use squall::dependency::{BrownOut, Window};
+    let behaviour = squall::Behaviour::healthy()
+        .latency(millis(5))
+        .outage(Window::at(secs(3)).lasting(secs(1)))
+        .brown_out(BrownOut::new(Window::at(secs(9)).lasting(secs(1))).slower(100.0));
+    let echo = sim.line_dependency("echo", 80, behaviour, |line| async move { line });
+    sleep(millis(1)).await;
+    tokio::spawn(async move {
+        sleep(secs(15)).await;
+        echo.break_with(squall::FailureMode::Reset);
+        sleep(secs(1)).await;
+        echo.heal();
+    });
+    let report = sim
+        .traffic("ask", Load::constant(rps(20), secs(21)).evenly())
+        .run(|_| async {
+            let mut socket = TcpStream::connect("echo:80").await?;
+            socket.write_all(b"x\n").await?;
+            socket.read_exact(&mut [0; 2]).await.map(|_| ())
+        })
+        .await;
+    let seen: Vec<_> = report
+        .recoveries()
+        .iter()
+        .map(|r| (&*r.what, r.end.as_secs_f64().round()))
+        .collect();
+    let expected = [
+        ("echo: outage", 4.0),
+        ("echo: brown-out", 10.0),
+        ("echo: reset", 16.0),
+    ];
+    assert_eq!(seen, expected, "{report}");
+    report.expect("recovery < 4s").unwrap();
+}

@@ -191,3 +191,15 @@ impl Sim {
         })
     }
 }
+
+/// The outages and brown-outs of the run's dependencies, in virtual nanoseconds: whose and what, from when, until when.
+pub(crate) fn windows() -> Vec<(String, u64, u64)> {
+    let Some(known) = scope::if_any::<Known>() else {
+        return Vec::new();
+    };
+    let known = kernel::keep_turn(|| {
+        let known = known.0.lock();
+        known.unwrap_or_else(PoisonError::into_inner).clone()
+    });
+    known.iter().flat_map(Stub::windows).collect()
+}

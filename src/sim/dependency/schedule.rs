@@ -22,14 +22,19 @@ impl Behaviour {
         })
     }
 
+    /// Its outages and brown-outs: what, from when, until when.
+    pub(super) fn windows(&self, started: u64) -> impl Iterator<Item = (&'static str, u64, u64)> {
+        let outages = self.outages.iter().map(|w| ("outage", w));
+        let brown_outs = self.brown_outs.iter().map(|b| ("brown-out", &b.window));
+        outages.chain(brown_outs).map(move |(what, window)| {
+            let (from, to) = window.span(started);
+            (what, from, to)
+        })
+    }
+
     /// The next time after `now` at which one of its windows may begin or end.
     pub(super) fn next_change(&self, started: u64, now: u64) -> Option<u64> {
-        let windows = self.outages.iter();
-        let windows = windows.chain(self.brown_outs.iter().map(|b| &b.window));
-        let edges = windows.flat_map(|w| {
-            let (from, to) = w.span(started);
-            [from, to]
-        });
+        let edges = self.windows(started).flat_map(|(_, from, to)| [from, to]);
         let flaps = self.flapping.iter().flat_map(|flapping| {
             let (period, up) = flapping.span();
             let begun = now - now.saturating_sub(started) % period;

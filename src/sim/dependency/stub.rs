@@ -15,7 +15,9 @@ use super::calls::{Call, Outcome};
 use super::mode::FailureMode;
 use super::race::race;
 use super::slots::Slots;
+use crate::fault::Disturbances;
 use crate::kernel;
+use crate::sim::scope;
 
 /// Makes the error reply of a protocol that has no statuses of its own.
 pub(super) type Refusal = Arc<dyn Fn(u16) -> Vec<u8> + Send + Sync>;
@@ -40,6 +42,8 @@ pub(super) struct State {
     pub(super) behaviour: Behaviour,
     /// How every call fails at present, or this share of them.
     pub(super) broken: Option<(FailureMode, f64)>,
+    /// The number of the disturbance that this is.
+    disturbance: Option<usize>,
     /// When it started last, in virtual nanoseconds.
     pub(super) started: u64,
     /// How often it started.
@@ -88,6 +92,7 @@ impl Stub {
         let state = State {
             behaviour,
             broken: None,
+            disturbance: None,
             started: now(),
             starts: 0,
             came_back: None,
@@ -189,6 +194,9 @@ impl Stub {
             _ => format!("dependency {name}: {share} of the calls break, {mode}"),
         });
         self.note_fault("fault.begin", mode);
+        let what = format!("{name}: {mode}");
+        let number = scope::of_run::<Disturbances>().begins(&what, None);
+        self.undisturbed(Some(number));
         self.broken_as(Some((mode, share)));
     }
 
@@ -200,7 +208,25 @@ impl Stub {
         };
         kernel::tell(|| format!("dependency {}: heals", self.name()));
         self.note_fault("fault.end", mode);
+        self.undisturbed(None);
         self.broken_as(None);
+    }
+
+    /// What the test broke is whole again, or broken otherwise.
+    fn undisturbed(&self, next: Option<usize>) {
+        if let Some(before) = self.with(|s| std::mem::replace(&mut s.disturbance, next)) {
+            scope::of_run::<Disturbances>().ends(before);
+        }
+    }
+
+    /// The outages and brown-outs of its behaviour, in virtual nanoseconds.
+    pub(crate) fn windows(&self) -> Vec<(String, u64, u64)> {
+        self.with(|s| {
+            let windows = s.behaviour.windows(s.started);
+            let named =
+                windows.map(|(what, from, to)| (format!("{}: {what}", self.shared.name), from, to));
+            named.collect()
+        })
     }
 
     /// Breaks or heals it without a word.
