@@ -1,6 +1,7 @@
 //! Systems under test: small services as people write them, one module each, some with a bug planted. The tests beside
 //! them in `tests/` run them under squall.
 
+pub mod kv;
 pub mod pitfalls;
 pub mod sale;
 pub mod stock;
