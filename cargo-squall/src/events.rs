@@ -65,6 +65,14 @@ pub enum Event {
         total: Option<u64>,
         /// Virtual nanoseconds of the runs, in all.
         simulated: u64,
+        /// Of so many things that some run must come to, so many were met.
+        #[serde(default)]
+        met: u64,
+        #[serde(default)]
+        marks: u64,
+        /// Runs that failed: the first ends the search, and is looked into.
+        #[serde(default)]
+        failures: u32,
     },
     /// What a part of a longer search came to, besides how it ended.
     Part {
@@ -79,6 +87,9 @@ pub enum Event {
         word: Word,
         runs: u64,
         simulated: u64,
+        /// Wall time in milliseconds.
+        #[serde(default)]
+        millis: u64,
         failure: Option<Failure>,
     },
 }

@@ -9,13 +9,17 @@ use crate::exec::existing;
 use crate::instrument;
 use crate::points::{Instrumented, Points};
 use crate::status;
+use crate::suite;
 use crate::workspace::{Workspace, cargo};
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 use std::ffi::OsString;
+use std::io::Read;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
+use std::thread::JoinHandle;
+use std::time::Duration;
 
 /// Tells the tests who runs them, so that replay lines name the same command.
 const COMMAND_VARIABLE: &str = "CARGO_SQUALL";
@@ -23,22 +27,27 @@ const COMMAND_VARIABLE: &str = "CARGO_SQUALL";
 /// Tells them where a run may switch.
 const POINTS_VARIABLE: &str = "CARGO_SQUALL_POINTS";
 
+/// How often is looked for what tests tell.
+const LOOK: Duration = Duration::from_millis(100);
+
 /// `cargo squall test`.
 pub fn test(words: &[OsString]) -> Result<u8> {
     let without = existing::asked(words);
     let words = without.as_deref().unwrap_or(words);
+    let (junit, words) = suite::asked(words)?;
     // Suites that know nothing of squall may poll by hand, and count on a poll that does not end early.
     let unsaid = match without {
         Some(_) => Points::Awaits,
         None => Points::default(),
     };
-    let (points, words) = Points::take(words, unsaid)?;
+    let (points, words) = Points::take(&words, unsaid)?;
     if without.is_some() && points == Points::Memory {
         bail!(
             "--existing and --points memory do not go together: the instrumentation calls squall, which those tests do not have"
         );
     }
     let mut run = Run::new("test", points, &words)?;
+    run.junit = junit;
     if without.is_some() {
         run.settings.extend(existing::settings(&words)?);
         run.variables.push(existing::variable(&words)?);
@@ -61,13 +70,79 @@ pub fn with(
     run.tests(&words)
 }
 
+/// What tests came to that were run with somebody looking on.
+pub struct Ran {
+    /// The exit status.
+    pub status: u8,
+    /// What they told, in order.
+    pub events: Vec<Event>,
+    /// What cargo and they printed.
+    pub text: String,
+}
+
+/// `cargo test` as [`test`] does it, but nothing is shown of what it prints: `look` gets what the tests tell, as soon as they do.
+pub fn observed(
+    words: &[OsString],
+    variables: Vec<(&'static str, String)>,
+    chosen: bool,
+    junit: Option<&Path>,
+    look: &mut dyn FnMut(&Event),
+) -> Result<Ran> {
+    let (points, words) = Points::take(words, Points::default())?;
+    let mut run = Run::new("test", points, &words)?;
+    if !chosen {
+        run.overriding.clear();
+    }
+    run.variables = variables;
+    run.junit = junit.map(Path::to_owned);
+    let mut child = run
+        .command(&["test"], &words)?
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .context("cannot start cargo")?;
+    fn collect(from: Option<impl Read + Send + 'static>) -> JoinHandle<Vec<u8>> {
+        std::thread::spawn(move || {
+            let mut bytes = Vec::new();
+            // What was read until then is worth showing.
+            let _ = from.map(|mut from| from.read_to_end(&mut bytes));
+            bytes
+        })
+    }
+    let readers = [collect(child.stderr.take()), collect(child.stdout.take())];
+    let mut seen = 0;
+    let ended = loop {
+        let ended = child.try_wait().context("cannot wait for cargo")?;
+        let told = std::fs::read_to_string(&run.report).unwrap_or_default();
+        // The last line may be half written.
+        let whole = told.rfind('\n').map_or(0, |at| at + 1);
+        events::read(told.get(seen..whole).unwrap_or_default()).for_each(|event| look(&event));
+        seen = seen.max(whole);
+        match ended {
+            Some(ended) => break ended,
+            None => std::thread::sleep(LOOK),
+        }
+    };
+    let printed = readers.map(|reader| reader.join().unwrap_or_default());
+    let told = std::fs::read_to_string(&run.report).unwrap_or_default();
+    let status = run.judge(ended, || run.compiles(&words));
+    Ok(Ran {
+        status,
+        events: events::read(&told).collect(),
+        text: String::from_utf8_lossy(&printed.concat()).into_owned(),
+    })
+}
+
 /// `cargo squall nextest`.
 pub fn nextest(words: &[OsString]) -> Result<u8> {
-    let (points, words) = Points::take(words, Points::default())?;
+    let (junit, words) = suite::asked(words)?;
+    let (points, words) = Points::take(&words, Points::default())?;
     let Some((verb, rest)) = words.split_first() else {
         bail!("say what nextest is to do, as in `cargo squall nextest run`");
     };
-    let run = Run::new("nextest run", points, &words)?;
+    let mut run = Run::new("nextest run", points, &words)?;
+    run.junit = junit;
     let verb = verb.to_str().context("nextest has no such subcommand")?;
     let ended = run
         .command(&["nextest", verb], rest)?
@@ -143,6 +218,10 @@ struct Run {
     instrumented: Option<Instrumented>,
     /// What the tests say of themselves.
     report: PathBuf,
+    /// Where reports are kept.
+    reports: PathBuf,
+    /// Where JUnit XML goes, if it is asked for.
+    junit: Option<PathBuf>,
     runs_nothing: bool,
 }
 
@@ -173,6 +252,8 @@ impl Run {
             points,
             instrumented,
             report,
+            reports: home.join("reports"),
+            junit: None,
             runs_nothing: arguments.runs_nothing || nextest_lists,
         })
     }
@@ -183,20 +264,18 @@ impl Run {
             .command(&["test"], words)?
             .status()
             .context("cannot start cargo")?;
-        let compiles = || {
-            // Only after a failure: what was built is not built again.
-            let own: Vec<OsString> = words
-                .iter()
-                .take_while(|word| *word != "--")
-                .cloned()
-                .collect();
-            let Ok(mut again) = self.command(&["test", "--no-run", "--quiet"], &own) else {
-                return false;
-            };
-            let again = again.stdout(Stdio::null()).stderr(Stdio::null()).status();
-            again.is_ok_and(|ended| ended.success())
+        Ok(self.judge(ended, || self.compiles(words)))
+    }
+
+    /// Whether the tests can be built. Asked only after a failure: what was built is not built again.
+    fn compiles(&self, words: &[OsString]) -> bool {
+        let own = words.iter().take_while(|word| *word != "--");
+        let own: Vec<OsString> = own.cloned().collect();
+        let Ok(mut again) = self.command(&["test", "--no-run", "--quiet"], &own) else {
+            return false;
         };
-        Ok(self.judge(ended, compiles))
+        let again = again.stdout(Stdio::null()).stderr(Stdio::null()).status();
+        again.is_ok_and(|ended| ended.success())
     }
 
     fn command(&self, verb: &[&str], words: &[OsString]) -> Result<Command> {
@@ -235,10 +314,16 @@ impl Run {
         let told = std::fs::read_to_string(&self.report).unwrap_or_default();
         // It may not be there: no test of squall's ran.
         let _ = std::fs::remove_file(&self.report);
-        let ended: Vec<Word> = events::read(&told)
+        let events: Vec<Event> = events::read(&told).collect();
+        if let Err(error) = suite::tell(&events, &self.reports, self.junit.as_deref()) {
+            eprintln!("squall: {error:#}");
+            return status::USAGE;
+        }
+        let ended: Vec<&Word> = events
+            .iter()
             .filter_map(|event| match event {
                 Event::Ended { word, .. } => Some(word),
-                Event::Progress { .. } | Event::Part { .. } => None,
+                _ => None,
             })
             .collect();
         let gravest = ended.iter().max();
@@ -253,9 +338,9 @@ impl Run {
             // As a shell says it: ended by a signal, or by Ctrl-C.
             (Some(interrupted @ 128..), _) => interrupted as u8,
             (None, Some(signal)) => 128 | signal as u8,
-            _ if gravest == Some(&Word::Trouble) => status::TROUBLE,
-            _ if gravest == Some(&Word::Failed) => status::FAILED,
-            _ if gravest == Some(&Word::Unusable) => status::USAGE,
+            _ if gravest == Some(&&Word::Trouble) => status::TROUBLE,
+            _ if gravest == Some(&&Word::Failed) => status::FAILED,
+            _ if gravest == Some(&&Word::Unusable) => status::USAGE,
             // Another test failed, if one ran at all.
             _ if compiles() => status::FAILED,
             _ => status::USAGE,

@@ -7,16 +7,21 @@ mod arguments;
 mod doctor;
 mod events;
 mod exec;
+mod init;
 mod instrument;
 mod launch;
 mod list;
 mod nightly;
 mod points;
+mod progress;
 mod saved;
+mod scenario;
 mod status;
+mod style;
+mod suite;
 mod workspace;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use std::ffi::OsString;
 use std::process::ExitCode;
 
@@ -48,6 +53,13 @@ enum Command {
         )]
         arguments: Vec<OsString>,
     },
+    /// Runs the tests that are bound to a scenario file, and shows how far they are.
+    Run(scenario::Arguments),
+    /// Prints the completions of this command for a shell: bash, zsh, fish, elvish or powershell.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
     /// Runs `cargo nextest` likewise: `cargo squall nextest run [ARGUMENTS]`.
     #[command(disable_help_flag = true)]
     Nextest {
@@ -69,6 +81,10 @@ enum Command {
     /// Says of a saved log from which decision on its failure was inevitable, and how many clean runs will show that it is
     /// mended.
     Explain(saved::Look),
+    /// Writes the reports of a saved log anew, by running it once more, and says where they are.
+    Report(saved::Report),
+    /// Writes a first test into a crate, and what its `Cargo.toml` needs for it.
+    Init(init::Arguments),
     /// Lists every test of squall's in the workspace, and the scenario file that it is bound to.
     List(list::Arguments),
     /// Searches for long: shares a budget among all tests, keeps what it finds in a store, and goes on where it ended.
@@ -114,6 +130,14 @@ fn main() -> ExitCode {
         Command::List(asked) => list::run(&asked),
         Command::Nightly(asked) => nightly::run(&asked),
         Command::Merge(asked) => nightly::merge::run(&asked),
+        Command::Report(asked) => saved::report(&asked),
+        Command::Init(asked) => init::run(&asked),
+        Command::Run(asked) => scenario::run(&asked),
+        Command::Completions { shell } => {
+            let (mut command, mut out) = (Cli::command(), std::io::stdout());
+            clap_complete::generate(shell, &mut command, "cargo-squall", &mut out);
+            Ok(status::HELD)
+        }
         Command::Doctor { manifest_path } => doctor::run(manifest_path),
     };
     match result {

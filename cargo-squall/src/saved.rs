@@ -3,6 +3,7 @@
 //! The log names package, target and test, and says whether its runs had the order of tasks chosen; the test itself reads
 //! the log. Nothing but the head of the log is looked at here.
 
+use crate::events::Event;
 use crate::launch;
 use anyhow::{Context, Result, bail};
 use clap::Args;
@@ -40,6 +41,60 @@ pub struct Look {
         value_name = "CARGO TEST ARGUMENTS"
     )]
     arguments: Vec<OsString>,
+}
+
+/// What `cargo squall report` takes.
+#[derive(Args, Debug)]
+pub struct Report {
+    /// The path of a saved log.
+    #[arg(value_name = "LOG")]
+    log: PathBuf,
+    /// Which reports, with commas: html, perfetto, lines.
+    #[arg(
+        long = "as",
+        value_name = "FORMS",
+        default_value = "html,perfetto,lines"
+    )]
+    forms: String,
+    /// The directory to write them to. Default: `squall/reports` in the target directory.
+    #[arg(long, value_name = "DIR")]
+    to: Option<PathBuf>,
+    /// What `cargo test` takes besides, such as `--release`.
+    #[arg(
+        trailing_var_arg = true,
+        allow_hyphen_values = true,
+        value_name = "CARGO TEST ARGUMENTS"
+    )]
+    arguments: Vec<OsString>,
+}
+
+/// `cargo squall report`. That the run fails is what it is for.
+pub fn report(asked: &Report) -> Result<u8> {
+    let mut variables = vec![("SQUALL_REPORT_AS", asked.forms.clone())];
+    if let Some(to) = &asked.to {
+        let to = std::path::absolute(to).context("cannot use --to")?;
+        let shown = to
+            .to_str()
+            .context("a variable cannot hold the path of --to")?;
+        variables.push(("SQUALL_REPORT", shown.to_owned()));
+    }
+    let (words, variables, chosen) = prepared(&asked.log, &asked.arguments, variables)?;
+    let ran = launch::observed(&words, variables, chosen, None, &mut |_| {})?;
+    let failure = ran.events.into_iter().find_map(|event| match event {
+        Event::Ended { failure, .. } => failure,
+        _ => None,
+    });
+    let Some(failure) = failure else {
+        eprint!("{}", ran.text);
+        bail!("the log was not replayed to a failure, so there is nothing to report");
+    };
+    if failure.reports.is_empty() {
+        bail!("no report was written: {}", failure.headline);
+    }
+    for file in failure.reports {
+        println!("{}", file.display());
+    }
+    Ok(crate::status::HELD)
 }
 
 /// `cargo squall replay`.
@@ -81,11 +136,17 @@ pub fn explain(asked: &Look) -> Result<u8> {
     )
 }
 
-fn run(
+fn run(log: &Path, arguments: &[OsString], variables: Vec<(&'static str, String)>) -> Result<u8> {
+    let (words, variables, chosen) = prepared(log, arguments, variables)?;
+    launch::with(&words, variables, chosen)
+}
+
+/// The arguments of `cargo test`, the variables, and whether the order of tasks is chosen.
+fn prepared(
     log: &Path,
     arguments: &[OsString],
     mut variables: Vec<(&'static str, String)>,
-) -> Result<u8> {
+) -> Result<(Vec<OsString>, Vec<(&'static str, String)>, bool)> {
     let path = log
         .canonicalize()
         .with_context(|| format!("cannot find the choice log {}", log.display()))?;
@@ -97,11 +158,8 @@ fn run(
         .to_str()
         .with_context(|| format!("a variable cannot hold the path {}", path.display()))?;
     variables.push(("SQUALL_REPLAY", shown.to_owned()));
-    launch::with(
-        &head.words(&path, arguments)?,
-        variables,
-        head.tasks_chosen(),
-    )
+    let words = head.words(&path, arguments)?;
+    Ok((words, variables, head.tasks_chosen()))
 }
 
 /// What a log says of the test that it comes from.

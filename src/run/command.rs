@@ -3,6 +3,7 @@
 
 use std::fs::OpenOptions;
 use std::io::Write;
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -89,6 +90,11 @@ pub(crate) enum Event<'a> {
         total: Option<u64>,
         /// Virtual nanoseconds of the runs, in all.
         simulated: u64,
+        /// Of so many things that some run must come to, so many were met.
+        met: u64,
+        marks: u64,
+        /// Runs that failed: the first ends the search, and is looked into.
+        failures: u32,
     },
     /// What a part of a longer search came to, besides how it ended.
     Part {
@@ -104,18 +110,22 @@ pub(crate) enum Event<'a> {
         word: &'a str,
         runs: u64,
         simulated: u64,
+        /// Wall time in milliseconds.
+        millis: u64,
         failure: Option<&'a Failure>,
     },
 }
 
 /// Tells the command what a test came to.
-pub(crate) fn ended(test: Name<'_>, result: &Result<Summary, Failure>) {
+pub(crate) fn ended(test: Name<'_>, took: Duration, result: &Result<Summary, Failure>) {
+    let millis = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
     tell(&match result {
         Ok(summary) => Event::Ended {
             test,
             word: "held",
             runs: summary.runs,
             simulated: u64::try_from(summary.simulated.as_nanos()).unwrap_or(u64::MAX),
+            millis,
             failure: None,
         },
         Err(failure) => Event::Ended {
@@ -123,6 +133,7 @@ pub(crate) fn ended(test: Name<'_>, result: &Result<Summary, Failure>) {
             word: gravity(failure),
             runs: 0,
             simulated: 0,
+            millis,
             failure: Some(failure),
         },
     });

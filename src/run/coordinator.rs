@@ -18,6 +18,7 @@ use super::protocol::Job;
 use super::settings::{Isolation, Resolved, Which};
 use super::slot::{Slot, SlotError};
 use super::verify::Found;
+use crate::check::{REACHABLE, SOMETIMES};
 use crate::choice::{Decision, LogError};
 use crate::explore::{Mutation, PROFILE_SEED, Profile, Progress};
 use crate::kernel::abi::real::blackbox::Output;
@@ -409,7 +410,7 @@ impl Coordinator<'_> {
         self.runs += ended.passed + u64::from(ended.failed.is_some());
         self.failures += u32::from(ended.failed.is_some());
         self.simulated += ended.simulated;
-        self.tell_progress();
+        self.tell_progress(ended.failed.is_some());
         self.keep_digests(ended);
         if ended.failed.is_none() && ended.job.batch && ended.passed > 1 {
             self.behind = ended.last.map(|last| Behind {
@@ -420,17 +421,25 @@ impl Coordinator<'_> {
     }
 
     /// Tells the command how far the test is, now and then.
-    fn tell_progress(&mut self) {
+    fn tell_progress(&mut self, at_once: bool) {
         let now = Instant::now();
-        if self.told.is_some_and(|told| now - told < TELL) {
+        if !at_once && self.told.is_some_and(|told| now - told < TELL) {
             return;
         }
         self.told = Some(now);
+        let marks = [SOMETIMES, REACHABLE].map(|kind| {
+            let of = || self.tallies.of(kind);
+            let met = of().filter(|(_, tally)| tally.hits > 0).count();
+            [met as u64, of().count() as u64]
+        });
         command::tell(&Event::Progress {
             test: self.origin.name(),
             runs: self.runs,
             total: self.total,
             simulated: self.simulated,
+            met: marks[0][0] + marks[1][0],
+            marks: marks[0][1] + marks[1][1],
+            failures: self.failures,
         });
     }
 

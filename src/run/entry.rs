@@ -2,6 +2,7 @@
 //! parts here.
 
 use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use super::failure::{Failure, Summary};
 use super::origin::Origin;
@@ -44,7 +45,7 @@ pub(super) fn execute(
     let refused = |failure| {
         let result = Err(failure);
         if birth.is_none() {
-            command::ended(origin.name(), &result);
+            command::ended(origin.name(), Duration::ZERO, &result);
         }
         result
     };
@@ -67,8 +68,9 @@ pub(super) fn execute(
             Err(unusable(&origin.test, why))
         }
         None => {
+            let since = Instant::now();
             let result = coordinator::run(origin, &resolved, &past.results);
-            command::ended(origin.name(), &result);
+            command::ended(origin.name(), since.elapsed(), &result);
             past.add(result.clone());
             result
         }

@@ -19,7 +19,7 @@ pub(super) fn test(
     let mut origin = Origin::of(site);
     let refused = |why: String| {
         let failure = Err(unusable(&origin.test, why));
-        command::ended(origin.name(), &failure);
+        command::ended(origin.name(), std::time::Duration::ZERO, &failure);
         super::fail(failure);
     };
     // Messages name it as one sees it from the package's directory, in which tests run.

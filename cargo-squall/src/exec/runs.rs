@@ -416,6 +416,7 @@ impl Suite {
             word: ended.verdict.reported(),
             runs: ended.runs,
             simulated: 0,
+            millis: u64::try_from(ended.took.as_millis()).unwrap_or(u64::MAX),
             failure: None,
         };
         let line =

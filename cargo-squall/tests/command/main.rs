@@ -356,3 +356,42 @@ fn the_tests_of_a_workspace_are_listed_and_nothing_runs() {
     ran.says(&["there are no tests with #[squall::test]"]);
     assert!(!ran.text.contains("running"), "{}", ran.text);
 }
+
+#[test]
+fn scenario_files_that_nobody_is_bound_to_are_told() {
+    squall(&["run", "no/such.toml"])
+        .ended(2)
+        .says(&["cannot find the scenario file no/such.toml"]);
+    squall(&["run", "Cargo.toml", "--", "x"])
+        .ended(2)
+        .says(&["leave that out"]);
+}
+
+#[test]
+fn a_first_test_is_written_once() {
+    let place = scratch("init");
+    std::fs::create_dir_all(&place).unwrap();
+    let manifest = place.join("Cargo.toml");
+    std::fs::write(&manifest, "[package]\nname = \"x\"\nversion = \"0.1.0\"\n").unwrap();
+    let words = ["init", "--manifest-path", manifest.to_str().unwrap()];
+    squall(&words)
+        .ended(0)
+        .says(&["tests/squall.rs", "cargo test --test squall"]);
+    let test = std::fs::read_to_string(place.join("tests/squall.rs")).unwrap();
+    assert!(test.contains("#[squall::test]"));
+    let before = std::fs::read_to_string(&manifest).unwrap();
+    assert!(before.contains("squall = { version ="), "{before}");
+    squall(&words)
+        .ended(2)
+        .says(&["is there already, and stays as it is"]);
+    assert_eq!(std::fs::read_to_string(&manifest).unwrap(), before);
+    std::fs::remove_dir_all(place).unwrap();
+}
+
+#[test]
+fn shells_get_completions() {
+    squall(&["completions", "bash"])
+        .ended(0)
+        .says(&["cargo-squall", "nextest"]);
+    squall(&["completions", "tcsh"]).ended(2);
+}

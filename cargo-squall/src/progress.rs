@@ -1,0 +1,80 @@
+//! How far a test is, live on a terminal: seeds done and per second, simulated time, what the runs came to of what some run must, time
+//! left. Nothing at all where standard error is no terminal.
+
+use crate::events::Event;
+use crate::style;
+use indicatif::{ProgressBar, ProgressStyle};
+use std::time::Duration;
+
+/// A bar for one test.
+pub struct Progress {
+    bar: ProgressBar,
+    name: String,
+}
+
+impl Progress {
+    /// With nothing done. indicatif draws nothing where there is no terminal.
+    pub fn new(name: &str) -> Progress {
+        let bar = ProgressBar::no_length();
+        bar.set_style(form("{spinner} {prefix} starts"));
+        bar.set_prefix(name.to_owned());
+        bar.enable_steady_tick(Duration::from_millis(120));
+        Progress {
+            bar,
+            name: name.to_owned(),
+        }
+    }
+
+    /// What a test told.
+    pub fn see(&mut self, event: &Event) {
+        let Event::Progress {
+            test,
+            runs,
+            total,
+            simulated,
+            met,
+            marks,
+            failures,
+        } = event
+        else {
+            return;
+        };
+        if test.name != self.name {
+            return;
+        }
+        self.bar.set_position(*runs);
+        let mut message = format!("{} simulated", style::time(*simulated));
+        if *marks > 0 {
+            message.push_str(&format!(", {met} of {marks} that must happen did"));
+        }
+        self.bar.set_message(message);
+        if *failures > 0 {
+            // The search is over, so rates and times would mislead.
+            self.bar.set_style(form(
+                "{spinner} {prefix} {pos} seeds, {msg}\n  a failure: it is confirmed and made simpler",
+            ));
+            return;
+        }
+        match total {
+            Some(total) => {
+                self.bar.set_length(*total);
+                self.bar.set_style(form(
+                    "{spinner} {prefix} {wide_bar:.green} {pos}/{len} seeds, {per_sec}, {eta} left\n  {msg}",
+                ));
+            }
+            None => self
+                .bar
+                .set_style(form("{spinner} {prefix} {pos} seeds, {per_sec}\n  {msg}")),
+        }
+    }
+
+    /// Takes the bar away.
+    pub fn end(self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+fn form(template: &str) -> ProgressStyle {
+    // The templates are those above.
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+}

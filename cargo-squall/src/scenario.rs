@@ -1,0 +1,214 @@
+//! `cargo squall run SCENARIO.toml`: finds the tests that the file is bound to, runs them, and shows how far they are.
+//!
+//! What libtest prints is kept back: a failure's page is what there is to see. It is shown as it is where no test said what it came to.
+
+use crate::events::{Event, Failure, Name, Word};
+use crate::launch::{self, Ran};
+use crate::list::{self, Listed};
+use crate::progress::Progress;
+use crate::style;
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+/// What `cargo squall run` takes.
+#[derive(Args, Debug)]
+pub struct Arguments {
+    /// The scenario file.
+    #[arg(value_name = "SCENARIO.toml")]
+    file: PathBuf,
+    /// Only this one of the tests that are bound to it.
+    #[arg(long, value_name = "NAME")]
+    test: Option<String>,
+    /// What the tests came to, as objects of JSON, a line each, on standard output.
+    #[arg(long)]
+    json: bool,
+    /// Also as JUnit XML.
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
+    /// What `cargo test` takes besides, such as `--release`.
+    #[arg(
+        trailing_var_arg = true,
+        allow_hyphen_values = true,
+        value_name = "CARGO TEST ARGUMENTS"
+    )]
+    arguments: Vec<OsString>,
+}
+
+/// `cargo squall run`.
+pub fn run(asked: &Arguments) -> Result<u8> {
+    if asked.arguments.iter().any(|word| word == "--") {
+        bail!("the file names the test, and what follows `--` would be for it: leave that out");
+    }
+    let file = asked
+        .file
+        .canonicalize()
+        .with_context(|| format!("cannot find the scenario file {}", asked.file.display()))?;
+    let mut words = asked.arguments.clone();
+    let said = |word: &OsString| word.to_string_lossy().starts_with("--manifest-path");
+    if !words.iter().any(said) {
+        words.push("--manifest-path".into());
+        words.push(manifest_above(&file)?.into());
+    }
+    let tests = bound(&file, asked, &words)?;
+    let mut status = crate::status::HELD;
+    for test in &tests {
+        status = status.max(one(test, asked, &words)?);
+    }
+    Ok(status)
+}
+
+/// The manifest of the package that the file lies in.
+fn manifest_above(file: &Path) -> Result<PathBuf> {
+    let above = file.ancestors().skip(1).map(|at| at.join("Cargo.toml"));
+    let package = |path: &PathBuf| {
+        let text = std::fs::read_to_string(path).unwrap_or_default();
+        text.lines().any(|line| line.trim() == "[package]")
+    };
+    let found = above.into_iter().find(package);
+    found.with_context(|| {
+        format!(
+            "{} lies in no package: say where the test is with --manifest-path",
+            file.display()
+        )
+    })
+}
+
+/// The tests that are bound to the file.
+fn bound(file: &Path, asked: &Arguments, words: &[OsString]) -> Result<Vec<Listed>> {
+    let all = list::tests(words)?;
+    let binds = |test: &&Listed| {
+        let scenario = test.scenario.as_ref();
+        let path = scenario.and_then(|path| test.manifest_dir.join(path).canonicalize().ok());
+        path.is_some_and(|path| path == file)
+    };
+    let found: Vec<Listed> = all.iter().filter(binds).cloned().collect();
+    if found.is_empty() {
+        let mut others: Vec<String> = all
+            .iter()
+            .filter_map(|test| {
+                Some(format!(
+                    "{} ({})",
+                    test.scenario.as_ref()?.display(),
+                    test.name
+                ))
+            })
+            .collect();
+        others.dedup();
+        let others = match others.is_empty() {
+            true => "no test is bound to any".to_owned(),
+            false => format!("there are tests for {}", others.join(", ")),
+        };
+        bail!(
+            "no test is bound to {} by #[squall::scenario(\"..\")]: {others}",
+            asked.file.display()
+        );
+    }
+    let Some(name) = &asked.test else {
+        return Ok(found);
+    };
+    let named: Vec<Listed> = found
+        .iter()
+        .filter(|test| test.name == *name)
+        .cloned()
+        .collect();
+    if named.is_empty() {
+        let names: Vec<&str> = found.iter().map(|test| test.name.as_str()).collect();
+        bail!(
+            "the tests that are bound to {} are {}, not {name}",
+            asked.file.display(),
+            names.join(", ")
+        );
+    }
+    Ok(named)
+}
+
+fn one(test: &Listed, asked: &Arguments, words: &[OsString]) -> Result<u8> {
+    let mut words = words.to_vec();
+    words.extend(["-p".into(), OsString::from(&test.package)]);
+    match test.target.split_once(' ') {
+        Some((kind, name)) => words.extend([format!("--{kind}").into(), name.into()]),
+        None => words.push(format!("--{}", test.target).into()),
+    }
+    words.push((&test.name).into());
+    words.extend(["--", "--exact", "--include-ignored"].map(OsString::from));
+    let mut variables = Vec::new();
+    // Somebody waits for this one test, and not for a suite.
+    if std::env::var_os("SQUALL_SHRINK").is_none() {
+        variables.push(("SQUALL_SHRINK", "30s".to_owned()));
+    }
+    let since = Instant::now();
+    let mut progress = Progress::new(&test.name);
+    let Ran {
+        status,
+        events,
+        text,
+    } = launch::observed(
+        &words,
+        variables,
+        true,
+        asked.junit.as_deref(),
+        &mut |event| {
+            progress.see(event);
+        },
+    )?;
+    progress.end();
+    let ended: Vec<&Event> = events
+        .iter()
+        .filter(|event| matches!(event, Event::Ended { .. }))
+        .collect();
+    if ended.is_empty() {
+        eprint!("{text}");
+    }
+    for event in ended {
+        if asked.json {
+            let line = serde_json::to_string(event).context("cannot put an event into JSON")?;
+            println!("{line}");
+            continue;
+        }
+        let Event::Ended {
+            test,
+            word,
+            runs,
+            simulated,
+            failure,
+            ..
+        } = event
+        else {
+            continue;
+        };
+        match failure {
+            Some(failure) => page(failure),
+            None => held(test, *word, *runs, *simulated, since),
+        }
+    }
+    Ok(status)
+}
+
+/// The page of a failure: what it is in front, and what to do about it last.
+fn page(failure: &Failure) {
+    for (number, line) in failure.text.lines().enumerate() {
+        let paint = match line {
+            _ if number == 0 => style::BAD,
+            line if line.starts_with("replay: ") => style::STRONG,
+            _ => style::PLAIN,
+        };
+        anstream::eprintln!("{paint}{line}{paint:#}");
+    }
+}
+
+fn held(test: &Name, word: Word, runs: u64, simulated: u64, since: Instant) {
+    let took = since.elapsed().as_secs_f64();
+    let paint = if word == Word::Held {
+        style::GOOD
+    } else {
+        style::BAD
+    };
+    anstream::eprintln!(
+        "squall: {paint}{} held{paint:#}: {runs} seeds in {took:.1} s, {} simulated",
+        test.name,
+        style::time(simulated)
+    );
+}
