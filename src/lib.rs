@@ -40,6 +40,7 @@ pub mod kernel;
 mod check;
 #[doc(hidden)]
 pub mod choice;
+pub mod draw;
 #[doc(hidden)]
 pub mod explore;
 mod fault;
@@ -100,4 +101,8 @@ mod documents {
 
     #[doc = include_str!("../docs/properties.md")]
     struct Properties;
+
+    #[cfg(feature = "proptest")]
+    #[doc = include_str!("../docs/draws.md")]
+    struct Draws;
 }

@@ -480,13 +480,13 @@ impl Oracle for Choices {
         self.number_watched(domain, None, n, value)
     }
 
-    fn planned(&mut self, label: u32, n: u64) -> u64 {
+    fn planned(&mut self, domain: Domain, label: u32, n: u64) -> u64 {
         let n = n.max(1);
-        let value = self.streams.of(Domain::Faults).below(n);
+        let value = self.streams.of(domain).below(n);
         if self.plain {
             return value;
         }
-        self.number_watched(Domain::Faults, Some(label), n, value)
+        self.number_watched(domain, Some(label), n, value)
     }
 
     fn preemption(&mut self, styles: u64) -> u64 {

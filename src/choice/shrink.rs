@@ -8,7 +8,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::guide::{Departure, Question, Size};
-use crate::kernel::{Domain, label_kind};
+use crate::kernel::{Domain, SEEDS, WALK, label_kind};
 
 /// The most candidates that are accepted.
 pub const ACCEPTED: u64 = 500;
@@ -16,6 +16,12 @@ pub const ACCEPTED: u64 = 500;
 const PAIRED: usize = 24;
 /// As many candidates with two, and with three departures of the first run are tried at most.
 const FEW: usize = 2500;
+/// How far a step of a drawn value's simplification is taken back at most, in halves.
+const HALVES: u32 = 32;
+/// A simpler value may cost so much more, for the switches that it leads to.
+const SLACK: u64 = 8;
+/// The most steps that one drawn value is simplified by at a time.
+const STEPS: u64 = 1000;
 /// Up to so many numbers are made smaller.
 const LOWERED: usize = 64;
 
@@ -28,6 +34,8 @@ pub enum Edit {
     Only(Vec<u32>),
     /// The departure at a place gets another answer.
     Answer(u32, u64),
+    /// The drawn value that stays as it is at a place becomes one step simpler, and so many halves of the step are taken back.
+    Walk(u32, u32),
 }
 
 impl Edit {
@@ -54,6 +62,22 @@ impl Edit {
                 let mut changed = departures.to_vec();
                 if let Some(departure) = changed.get_mut(*at as usize) {
                     departure.answer = *answer;
+                }
+                changed
+            }
+            Edit::Walk(at, halves) => {
+                let mut changed = departures.to_vec();
+                let at = *at as usize;
+                if let Some(stays) = departures.get(at) {
+                    let later = |by| Departure {
+                        nth: stays.nth + by,
+                        ..*stays
+                    };
+                    let back = (1..=*halves).map(|by| Departure {
+                        answer: 1,
+                        ..later(by)
+                    });
+                    changed.splice(at..=at, back.chain([later(halves + 1)]));
                 }
                 changed
             }
@@ -92,6 +116,8 @@ pub fn cost(departures: &[Departure], switches: u64) -> u64 {
 /// What a departure adds to the cost of its run.
 pub fn weight(departure: &Departure) -> u64 {
     match departure.domain {
+        // Part of the way to a simpler value.
+        Domain::User if is_walk(departure) && departure.answer == 1 => 0,
         Domain::Faults | Domain::Config => 12,
         Domain::Traffic | Domain::User | Domain::Network => 6,
         Domain::Schedule => 2,
@@ -129,8 +155,20 @@ const AREAS: [(Domain, Option<Question>); 10] = [
     (Domain::User, None),
 ];
 
+/// Whether it says how a drawn value goes on that has a tree of simpler ones.
+fn is_walk(departure: &Departure) -> bool {
+    departure.question == Question::Planned && departure.of == WALK
+}
+
+/// The same, or which tree that is.
+fn is_tree(departure: &Departure) -> bool {
+    departure.question == Question::Planned && [WALK, SEEDS].contains(&departure.of)
+}
+
 fn belongs(departure: &Departure, area: (Domain, Option<Question>)) -> bool {
-    departure.domain == area.0 && area.1.is_none_or(|question| question == departure.question)
+    departure.domain == area.0
+        && area.1.is_none_or(|question| question == departure.question)
+        && !is_walk(departure)
 }
 
 /// The simplest run that was found, and how many candidates were accepted on the way.
@@ -154,6 +192,7 @@ pub fn shrink<T: Tries>(run: Run, tries: &mut T) -> Result<(Run, u64), T::Error>
             work.pairs(area)?;
         }
         work.lower()?;
+        work.walk()?;
         if work.accepted == before {
             work.few()?;
         }
@@ -271,15 +310,16 @@ impl<T: Tries> Work<'_, T> {
         Ok(())
     }
 
-    /// Leaves out what a plan of faults holds, all questions of a label together, as far as `of` tells labels apart: whole kinds
+    /// Leaves out what a plan of faults holds, or what the test drew, all questions of a label together, as far as `of` tells labels apart: whole kinds
     /// of faults, or single occurrences. Halves first, those that came last first.
     fn planned(&mut self, of: impl Fn(u32) -> u32) -> Result<(), T::Error> {
         let is_planned = |departure: &&Departure| departure.question == Question::Planned;
+        let unit = |departure: &Departure| (departure.domain, of(departure.who));
         let units = |departures: &[Departure]| {
-            let mut units: Vec<u32> = Vec::new();
+            let mut units: Vec<(Domain, u32)> = Vec::new();
             for departure in departures.iter().filter(is_planned) {
-                if !units.contains(&of(departure.who)) {
-                    units.push(of(departure.who));
+                if !units.contains(&unit(departure)) {
+                    units.push(unit(departure));
                 }
             }
             units
@@ -290,9 +330,9 @@ impl<T: Tries> Work<'_, T> {
             loop {
                 let all = units(&self.best.departures);
                 let open = &all[..all.len().saturating_sub(needed)];
-                let without = |chunk: &[u32]| {
+                let without = |chunk: &[(Domain, u32)]| {
                     let belongs = |departure: &Departure| {
-                        is_planned(&departure) && chunk.contains(&of(departure.who))
+                        is_planned(&departure) && chunk.contains(&unit(departure))
                     };
                     Edit::without(&self.places(belongs))
                 };
@@ -349,10 +389,53 @@ impl<T: Tries> Work<'_, T> {
         }
     }
 
+    /// Has values simplify that were drawn from a strategy with a tree of simpler ones, as proptest's own runner goes about it: a step
+    /// that still fails is kept, one that does not is taken back by halves.
+    fn walk(&mut self) -> Result<(), T::Error> {
+        let stays = |departure: &Departure| is_walk(departure) && departure.answer > 1;
+        let key = |departure: &Departure| (departure.domain, departure.who);
+        let drawn = self.best.departures.iter().filter(|d| stays(d)).map(key);
+        for draw in drawn.collect::<Vec<_>>() {
+            let find = |run: &Run| {
+                let mine = |d: &Departure| stays(d) && key(d) == draw;
+                run.departures.iter().position(mine)
+            };
+            let of_draw = |d: &Departure| is_walk(d) && key(d) == draw;
+            let all = self.places(of_draw);
+            if self.take(&[Edit::without(&all)])?.is_some() {
+                continue;
+            }
+            let limit = self.best.cost() + SLACK;
+            let mut walked = false;
+            for _ in 0..STEPS {
+                let Some(at) = find(&self.best).filter(|_| !self.over()) else {
+                    break;
+                };
+                let nth = self.best.departures[at].nth;
+                let edits: Vec<Edit> = (0..=HALVES).map(|n| Edit::Walk(at as u32, n)).collect();
+                let first = self.tries.first(&self.best.departures, &edits, limit)?;
+                // Where nothing simpler is left the value is not asked about any further.
+                let Some((halves, run)) = first else { break };
+                let on =
+                    find(&run).is_some_and(|at| run.departures[at].nth == nth + 1 + halves as u32);
+                if !on {
+                    break;
+                }
+                self.best = run;
+                walked = true;
+            }
+            self.accepted += u64::from(walked);
+        }
+        Ok(())
+    }
+
     /// Makes numbers smaller.
     fn lower(&mut self) -> Result<(), T::Error> {
         loop {
-            let places = self.places(|departure| departure.question != Question::Switch);
+            let number = |departure: &Departure| {
+                departure.question != Question::Switch && !is_tree(departure)
+            };
+            let places = self.places(number);
             if places.len() > LOWERED {
                 return Ok(());
             }

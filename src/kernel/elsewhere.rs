@@ -42,6 +42,11 @@ pub fn tell(_: impl FnOnce() -> String) {}
 /// Does nothing.
 pub fn remark(_: impl FnOnce() -> String) {}
 
+/// `false`: there is no simulation.
+pub fn told() -> bool {
+    false
+}
+
 /// Always `None`.
 pub fn stack() -> Option<String> {
     None
@@ -219,6 +224,11 @@ pub fn stuck() -> bool {
 }
 
 /// Always `None`.
+pub fn draw_labelled(_: Domain, _: u32, _: u64) -> Option<u64> {
+    None
+}
+
+/// `None`: there is no simulation.
 pub fn draw_planned(_: u32, _: u64) -> Option<u64> {
     None
 }

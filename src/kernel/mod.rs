@@ -78,8 +78,8 @@ pub use elsewhere::*;
 
 pub use errno::{Errno, Result};
 pub use oracle::{
-    Domain, Entity, LABEL_BITS, NOBODY, OCCURRENCE_BITS, Oracle, Pick, TASKS_SEEN, Touch,
-    label_kind,
+    Domain, Entity, LABEL_BITS, NOBODY, OCCURRENCE_BITS, Oracle, Pick, SEEDS, TASKS_SEEN, Touch,
+    WALK, label_kind,
 };
 pub use outcome::{
     Config, End, HostChange, HostInfo, HostState, Outcome, Reached, Refused, Sink, Tallies, Tally,

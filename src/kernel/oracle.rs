@@ -46,6 +46,11 @@ impl Domain {
 pub const LABEL_BITS: u32 = 28;
 /// Of these, how many tell the occurrences of one kind of fault apart; the others name the kind, and whose plan it is.
 pub const OCCURRENCE_BITS: u32 = 18;
+/// The bound of the question how a value goes on that was drawn from a strategy with a tree of simpler values: 0, one step simpler; 1,
+/// half of that step back; anything else, it stays as it is. Shrinking knows these questions by their bound.
+pub const WALK: u64 = 65_521;
+/// The bound of the question which seed such a value is made from; that it is small means nothing.
+pub const SEEDS: u64 = 4_294_967_291;
 
 /// What labels of one kind of fault have in common.
 pub fn label_kind(label: u32) -> u32 {
@@ -129,11 +134,11 @@ pub trait Oracle: Any + Send {
     /// A number in `0..n`, uniform unless a strategy or a log says otherwise; `n` is at least 1. Questions are put so that 0
     /// is the plainest answer: the least delay, nothing cut short, no fault. Shrinking makes numbers smaller.
     fn below(&mut self, domain: Domain, n: u64) -> u64;
-    /// As [`Oracle::below`] in [`Domain::Faults`], for what a plan of faults leaves open. `label` says what the question belongs to, in
-    /// [`LABEL_BITS`] bits, so that an answer stays with it whatever else is asked before: see [`label_kind`].
-    fn planned(&mut self, label: u32, n: u64) -> u64 {
+    /// As [`Oracle::below`], for what a plan of faults leaves open, or a draw of the test's own. `label` says what the question belongs
+    /// to, in [`LABEL_BITS`] bits, so that an answer stays with it whatever else is asked before: see [`label_kind`].
+    fn planned(&mut self, domain: Domain, label: u32, n: u64) -> u64 {
         let _ = label;
-        self.below(Domain::Faults, n)
+        self.below(domain, n)
     }
     /// Whether [`Oracle::pick_task`] is of more use with the tasks' identities, which cost time to find. Once it says no in a
     /// run it need not be asked again.

@@ -77,10 +77,10 @@ pub(crate) fn failure(told: &Told<'_>) -> String {
     for remark in remarks {
         page.line(format!("  {remark}"));
     }
-    // What a nemesis drew is long.
+    // What a nemesis drew is long, and so may be what the test did.
     let (nemesis, facts): (Vec<String>, Vec<String>) = facts(report)
         .into_iter()
-        .partition(|fact| fact.starts_with("nemesis"));
+        .partition(|fact| fact.starts_with("nemesis") || fact.starts_with("drawn"));
     page.line(format!("  the run: {}", facts.join(", ")));
     nemesis
         .iter()

@@ -2,6 +2,7 @@
 //! body; everything here calls the kernel.
 
 pub mod dependency;
+mod draws;
 mod errand;
 mod faults;
 mod host;

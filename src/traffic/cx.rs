@@ -38,6 +38,10 @@ impl Request {
     }
 
     fn draw(&self, n: u64) -> u64 {
+        self.draw_from(n, |n| kernel::draw(Domain::User, n).unwrap_or(0))
+    }
+
+    fn draw_from(&self, n: u64, below: impl FnOnce(u64) -> u64) -> u64 {
         let mut draws = self.lock();
         let at = draws.next;
         draws.next += 1;
@@ -47,7 +51,7 @@ impl Request {
             None => {}
         }
         drop(draws);
-        let value = kernel::draw(Domain::User, n).unwrap_or(0);
+        let value = below(n);
         self.lock().drawn.push((n, value));
         value
     }
@@ -159,6 +163,30 @@ impl Cx {
         );
         let share = (chance * MILLION as f64).round() as u64;
         self.request.draw(MILLION) >= MILLION - share
+    }
+
+    /// A value of a strategy of proptest's (feature `proptest`), as [`Sim::draw`](crate::Sim::draw) draws one. Which place in the code it is drawn at and which
+    /// request it belongs to say which draw it is, so that the draws of one request do not disturb those of another.
+    ///
+    /// ```no_run
+    /// # fn example(cx: squall::traffic::Cx) {
+    /// let cart = cx.draw(proptest::collection::vec(1..100u32, 1..5));
+    /// # }
+    /// ```
+    ///
+    /// # Panics
+    /// If the strategy gives no value, as one does that filters too much away.
+    #[cfg(feature = "proptest")]
+    #[track_caller]
+    pub fn draw<S: proptest::strategy::Strategy>(&self, strategy: S) -> S::Value {
+        use crate::draw;
+        let at = std::panic::Location::caller();
+        let label = draw::label(at, self.request.id);
+        let name = crate::check::site(at);
+        let below = &mut |n| self.request.draw_from(n, |n| draw::labelled(label, n));
+        let value = draw::value(&name, &strategy, None, below);
+        draw::show(|| format!("drawn: {name} for request {} = {value:?}", self.request.id));
+        value
     }
 }
 

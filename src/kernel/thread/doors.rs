@@ -87,6 +87,11 @@ pub fn remark(text: impl FnOnce() -> String) {
     }
 }
 
+/// Whether the run is told, so that [`tell`] and [`remark`] are worth their texts. `false` outside a simulation.
+pub fn told() -> bool {
+    recording()
+}
+
 /// The caller's backtrace, where the run is told; it costs milliseconds.
 pub fn stack() -> Option<String> {
     recording().then(|| outside_kernel(backtrace_here))

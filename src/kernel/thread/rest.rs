@@ -2,6 +2,7 @@
 
 use super::power::spawn_on;
 use super::{simulated, with_kernel};
+use crate::kernel::Domain;
 use crate::kernel::path::LinkChange;
 use crate::kernel::rest::Unrest;
 
@@ -38,9 +39,14 @@ pub fn stuck() -> bool {
 
 /// A number in `0..n` for what a plan of faults leaves open, known by its label; `None` outside a simulation.
 pub fn draw_planned(label: u32, n: u64) -> Option<u64> {
+    draw_labelled(Domain::Faults, label, n)
+}
+
+/// A number in `0..n` that is known by a label; `None` outside a simulation.
+pub fn draw_labelled(domain: Domain, label: u32, n: u64) -> Option<u64> {
     simulated().then(|| {
         with_kernel(|k| {
-            let v = k.oracle.planned(label, n.max(1));
+            let v = k.oracle.planned(domain, label, n.max(1));
             k.trace.fold(v);
             v
         })
