@@ -142,11 +142,13 @@ fn run(log: &Path, arguments: &[OsString], variables: Vec<(&'static str, String)
 }
 
 /// The arguments of `cargo test`, the variables, and whether the order of tasks is chosen.
+type Prepared = (Vec<OsString>, Vec<(&'static str, String)>, bool);
+
 fn prepared(
     log: &Path,
     arguments: &[OsString],
     mut variables: Vec<(&'static str, String)>,
-) -> Result<(Vec<OsString>, Vec<(&'static str, String)>, bool)> {
+) -> Result<Prepared> {
     let path = log
         .canonicalize()
         .with_context(|| format!("cannot find the choice log {}", log.display()))?;

@@ -191,7 +191,7 @@ pub(crate) fn show(text: impl Fn() -> String) {
     let text = kernel::unseen(text);
     kernel::tell(|| text.clone());
     match number {
-        0..=SHOWN => kernel::remark(&text),
-        _ => kernel::remark("drawn: more than is listed here; the story has it all"),
+        0..=SHOWN => kernel::remark(|| text),
+        _ => kernel::remark(|| "drawn: more than is listed here; the story has it all".to_owned()),
     }
 }

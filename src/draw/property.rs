@@ -36,6 +36,10 @@ const SEEDS_EACH: u64 = 8;
 /// }
 /// # fn main() {}
 /// ```
+#[allow(
+    clippy::test_attr_in_doctest,
+    reason = "it shows how tests are written with it"
+)]
 #[macro_export]
 macro_rules! proptest {
     (#![settings($settings:expr)] $($rest:tt)*) => {

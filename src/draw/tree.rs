@@ -32,8 +32,10 @@ pub(crate) fn value<S: Strategy>(
         key[8..].copy_from_slice(KEY_TAG);
         TestRng::from_seed(RngAlgorithm::ChaCha, &key)
     });
-    let mut config = Config::default();
-    config.failure_persistence = None;
+    let config = Config {
+        failure_persistence: None,
+        ..Config::default()
+    };
     let mut runner = TestRunner::new_with_rng(config, rng);
     let mut tree = match strategy.new_tree(&mut runner) {
         Ok(tree) => tree,

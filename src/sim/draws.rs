@@ -105,10 +105,7 @@ fn with<T>(at: &'static Location<'static>, draw: impl FnOnce(&mut Draws<'_>) -> 
     draw(&mut Draws::from_fn(&mut |n| draw::labelled(label, n)))
 }
 
-fn tell<T: std::fmt::Debug>(at: &'static Location<'static>, drawn: &T) -> T
-where
-    T: Copy,
-{
+fn tell<T: std::fmt::Debug + Copy>(at: &'static Location<'static>, drawn: &T) -> T {
     draw::show(|| format!("drawn: {} = {drawn:?}", crate::check::site(at)));
     *drawn
 }

@@ -18,10 +18,12 @@ async fn scenario(sim: Sim, variant: Variant) -> squall::Result {
     let load = Load::constant(rps(30), secs(2)).then(Load::constant(rps(80), secs(4)));
     sim.traffic("event", load)
         .expecting("queue(events) <= 64, p99 < 100ms")
-        .run(async |cx| match &*lines::ask("events:80", &format!("EVENT {}", cx.id())).await? {
-            "OK" => squall::Result::Ok(()),
-            _ => Err(squall::Error::msg("busy")),
-        })
+        .run(
+            async |cx| match &*lines::ask("events:80", &format!("EVENT {}", cx.id())).await? {
+                "OK" => squall::Result::Ok(()),
+                _ => Err(squall::Error::msg("busy")),
+            },
+        )
         .await;
     Ok(())
 }

@@ -12,11 +12,7 @@ async fn get(client: &reqwest::Client, path: &str) -> reqwest::Result<String> {
 }
 
 async fn scenario(sim: Sim, variant: Variant) -> squall::Result {
-    let latency = Latency::bimodal(
-        Latency::fixed(millis(2)),
-        Latency::fixed(millis(150)),
-        0.03,
-    );
+    let latency = Latency::bimodal(Latency::fixed(millis(2)), Latency::fixed(millis(150)), 0.03);
     let behaviour = Behaviour::healthy().latency(latency);
     sim.line_dependency("database", 5432, behaviour, |_| async { "1".to_owned() });
     sim.host("api", move || {

@@ -16,7 +16,10 @@ async fn scenario(sim: Sim, variant: Variant) -> squall::Result {
     });
     tokio::time::sleep(millis(10)).await;
 
-    let load = Load::spike(rps(15), rps(100)).at(secs(2)).lasting(secs(2)).tail(secs(10));
+    let load = Load::spike(rps(15), rps(100))
+        .at(secs(2))
+        .lasting(secs(2))
+        .tail(secs(10));
     let events = sim.traffic("event", load);
     let traffic = tokio::spawn(events.run(async |_| lines::ask("events:80", "EVENT").await));
     tokio::time::sleep(secs(4)).await;

@@ -46,12 +46,23 @@ async fn scenario(sim: Sim, variant: Variant) -> squall::Result {
     let sender = sent.client("sender");
     for number in 0..9_u32 {
         let message = format!("PUT order-{number}");
-        sender.call(number, lines::ask("broker:80", &message)).await?;
+        sender
+            .call(number, lines::ask("broker:80", &message))
+            .await?;
         tokio::time::sleep(Duration::from_millis(500)).await;
     }
     sim.heal().await;
-    let empty = || async { lines::ask("broker:80", "COUNT").await.is_ok_and(|n| n == "0") };
-    sim.eventually("the broker has delivered everything", Duration::from_secs(60), empty).await;
+    let empty = || async {
+        lines::ask("broker:80", "COUNT")
+            .await
+            .is_ok_and(|n| n == "0")
+    };
+    sim.eventually(
+        "the broker has delivered everything",
+        Duration::from_secs(60),
+        empty,
+    )
+    .await;
     // The last of them was acknowledged, and may be on its way to the letters.
     tokio::time::sleep(Duration::from_secs(5)).await;
     let seen = seen.lock().unwrap().clone();

@@ -24,7 +24,10 @@ async fn scenario(sim: Sim, variant: Variant) -> squall::Result {
     sim.always(WHAT, move || seen.load(SeqCst), |sold| *sold <= STOCK);
 
     let client = reqwest::Client::new();
-    let sale = Load::spike(rps(2), rps(20)).at(secs(1)).lasting(millis(500)).tail(millis(500));
+    let sale = Load::spike(rps(2), rps(20))
+        .at(secs(1))
+        .lasting(millis(500))
+        .tail(millis(500));
     sim.traffic("buy", sale)
         .expecting("error_rate < 1%, p99 < 1s")
         .run(move |cx| {

@@ -35,7 +35,10 @@ async fn scenario(sim: Sim, variant: Variant) -> squall::Result {
     // Whatever was paid, the sum is what it was; also when everything is settled.
     tokio::time::sleep(secs(1)).await;
     let audit = async { Ok::<i64, squall::Error>(lines::ask("bank:80", "AUDIT").await?.parse()?) };
-    history.client("auditor").call("AUDIT".to_owned(), audit).await?;
+    history
+        .client("auditor")
+        .call("AUDIT".to_owned(), audit)
+        .await?;
     Conservation::of(TOTAL.into()).check(&history, |request, sum| match &**request {
         "AUDIT" => sum.map_or(Flow::Nothing, |sum| Flow::Saw((*sum).into())),
         _ => Flow::Change(0),

@@ -51,7 +51,9 @@ async fn scenario(sim: Sim, variant: Variant) -> squall::Result {
         let [flights, rooms, cars] = [0, 1, 2].map(|i| booked[i].lock().unwrap().clone());
         match flights == rooms && rooms == cars {
             true => Ok(()),
-            false => Err(format!("flights {flights:?}, rooms {rooms:?}, cars {cars:?}")),
+            false => Err(format!(
+                "flights {flights:?}, rooms {rooms:?}, cars {cars:?}"
+            )),
         }
     };
     sim.eventually(WHAT, secs(60), whole).await;
