@@ -80,7 +80,7 @@ pub struct Ran {
     pub text: String,
 }
 
-/// `cargo test` as [`test`] does it, but nothing is shown of what it prints: `look` gets what the tests tell, as soon as they do.
+/// `cargo test` as [`test()`] does it, but nothing is shown of what it prints: `look` gets what the tests tell, as soon as they do.
 pub fn observed(
     words: &[OsString],
     variables: Vec<(&'static str, String)>,
@@ -152,7 +152,7 @@ pub fn nextest(words: &[OsString]) -> Result<u8> {
     Ok(run.judge(ended, || ended.code() == Some(100)))
 }
 
-/// Builds the tests as [`test`] does and says where they are, in order. Words after `--` are for tests that run, and not looked at.
+/// Builds the tests as [`test()`] does and says where they are, in order. Words after `--` are for tests that run, and not looked at.
 pub fn executables(words: &[OsString]) -> Result<Vec<PathBuf>> {
     let (points, words) = Points::take(words, Points::default())?;
     let own = words.iter().take_while(|word| *word != "--");
