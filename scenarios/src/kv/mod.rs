@@ -62,7 +62,7 @@ const ELECTION: Duration = Duration::from_millis(500);
 /// A leader relies on that for so long from the time at which it sent what was acknowledged.
 const LEASE: Duration = Duration::from_millis(450);
 /// What was appended within this time is written and synced together.
-const GROUP_COMMIT: Duration = Duration::from_millis(8);
+const GROUP_COMMIT: Duration = Duration::from_millis(20);
 /// A host waits so long for another's answer,
 const CALL: Duration = Duration::from_millis(400);
 /// and lets a client wait so long.

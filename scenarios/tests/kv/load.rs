@@ -180,6 +180,7 @@ fn often(load: Load) -> NemesisOptions {
         after: 1000 * MS,
         calm: load.calm,
         enabled: load.enabled,
+        combined: 2..=4,
         period: 200 * MS..=1000 * MS,
         escalation: 500 * MS..=3000 * MS,
         ..NemesisOptions::default()
@@ -237,7 +238,9 @@ pub async fn scenario(sim: Sim, load: Load) -> squall::Result {
         _ => None,
     })
     .exactly_once(lines.collect::<Vec<_>>())?;
-    // .. and never have answered what one correct map could not.
-    history.check(&KeyValue::new())?;
+    // .. and never have answered what one correct map could not. Of the journal, whose lines may come in any order, enough is said.
+    let records = history.records().into_iter();
+    let values: Ops = records.filter(|r| r.op.key() != "journal").collect();
+    values.check(&KeyValue::new())?;
     Ok(())
 }
