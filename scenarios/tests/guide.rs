@@ -223,9 +223,9 @@ async fn the_count_is_right_at_any_time(sim: Sim) -> squall::Result {
             let reading = async {
                 let sold = client.get("http://office/sold").send().await?;
                 let sold = sold.text().await?.parse();
-                Ok(CounterRet::Value(sold.unwrap_or(-1)))
+                reqwest::Result::Ok(CounterRet::Value(sold.unwrap_or(-1)))
             };
-            reqwest::Result::Ok(visitor.call(CounterOp::Get, reading).await?)
+            visitor.call(CounterOp::Get, reading).await
         })
     });
     for visitor in visitors {
