@@ -37,6 +37,7 @@
 #[doc(hidden)]
 pub mod kernel;
 
+pub mod audit;
 mod check;
 #[doc(hidden)]
 pub mod choice;
@@ -101,6 +102,9 @@ mod documents {
 
     #[doc = include_str!("../docs/properties.md")]
     struct Properties;
+
+    #[doc = include_str!("../docs/audits.md")]
+    struct Audits;
 
     #[cfg(feature = "proptest")]
     #[doc = include_str!("../docs/draws.md")]

@@ -61,7 +61,7 @@ impl fmt::Display for Cancelled {
 impl std::error::Error for Cancelled {}
 
 /// A future that is dropped where a plan says, unless it is done before.
-pub(super) struct Cut<F: Future> {
+pub(crate) struct Cut<F: Future> {
     /// `None` once it was dropped.
     future: Option<Pin<Box<F>>>,
     plan: Cancelled,
@@ -72,7 +72,7 @@ pub(super) struct Cut<F: Future> {
 
 impl<F: Future> Cut<F> {
     /// `future`, to be dropped at its await number `at`; whether at once or when it has been woken is drawn.
-    pub(super) fn new(future: F, at: u64) -> Self {
+    pub(crate) fn new(future: F, at: u64) -> Self {
         let woken = kernel::draw(Domain::Faults, 2) == Some(1);
         Cut {
             future: Some(Box::pin(future)),

@@ -13,13 +13,14 @@ pub(crate) mod names;
 pub(crate) mod nemesis;
 pub(crate) mod point;
 pub(crate) mod shape;
-mod site;
+pub(crate) mod site;
 mod stress;
 
 pub use cancel::{
     CancelEachAwait, CancelEachAwaitOf, SweepError, Swept, cancel_at_every_await,
     cancel_at_every_await_of,
 };
+pub(crate) use cut::Cut;
 pub use cut::{CancelAtSomeAwait, Cancelled, cancel_at_some_await};
 pub use disturbance::Disturbance;
 pub(crate) use disturbance::Disturbances;

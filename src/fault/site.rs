@@ -1,11 +1,12 @@
 //! Where a future waits: its waker tells when a leaf keeps it, and the stack at that moment holds the line of every `await` on
 //! the way there. Looked at only in runs that are told.
 
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Wake, Waker};
+use std::task::{Context, Poll, Wake, Waker};
 
-use crate::kernel::{self, Watched};
+use crate::kernel::{self, Watched, watched_waker};
 
 /// Stands between a future and the task that polls it: passes wakes on, and remembers that there was one and where the future
 /// waits.
@@ -79,6 +80,42 @@ impl Watched for Relay {
             self.inner().stack = Some(stack);
         }
     }
+}
+
+/// Keeps the stack of the leaf that kept its waker last, whether or not the run is told, and passes wakes on.
+struct Spot {
+    task: Waker,
+    stack: Mutex<Option<String>>,
+}
+
+impl Wake for Spot {
+    fn wake(self: Arc<Self>) {
+        self.task.wake_by_ref();
+    }
+}
+
+impl Watched for Spot {
+    fn kept(&self) {
+        let stack = kernel::stack_at_once();
+        *self.stack.lock().unwrap_or_else(PoisonError::into_inner) = stack;
+    }
+}
+
+/// Polls a future and looks where it waits then: `FILE:LINE in FUNCTION`. Takes milliseconds, in every run, so that it is the same in
+/// one that is told.
+pub(crate) fn poll_and_look<F: Future + ?Sized>(
+    future: Pin<&mut F>,
+    cx: &mut Context<'_>,
+) -> (Poll<F::Output>, Option<String>) {
+    let spot = Arc::new(Spot {
+        task: cx.waker().clone(),
+        stack: Mutex::new(None),
+    });
+    let waker = watched_waker(spot.clone());
+    let poll = future.poll(&mut Context::from_waker(&waker));
+    let mut stack = spot.stack.lock().unwrap_or_else(PoisonError::into_inner);
+    let site = stack.take().and_then(|stack| await_site(&stack));
+    (poll, site)
 }
 
 /// The innermost line of the program's own in a backtrace as std prints it.

@@ -52,6 +52,11 @@ pub fn stack() -> Option<String> {
     None
 }
 
+/// `None`: there is no simulation.
+pub fn stack_at_once() -> Option<String> {
+    None
+}
+
 /// What a waker wakes, and would tell where there is a kernel.
 pub trait Watched: std::task::Wake + Send + Sync + 'static {
     /// Never called.

@@ -152,6 +152,11 @@ pub(crate) fn run(
             exhausted: coordinator
                 .progress
                 .and_then(|progress| progress.exhausted()),
+            found: coordinator
+                .tallies
+                .of(crate::audit::FOUND)
+                .map(|(name, _)| name.to_owned())
+                .collect(),
         }),
         Ok(Some(failure)) => Err(failure),
         Err(Trouble::Interrupted) => coordinator.interrupted(),

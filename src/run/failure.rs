@@ -43,4 +43,7 @@ pub struct Summary {
     /// Under the strategy `exhaustive`: up to how many preemptions every schedule has run. `None` if not even those without
     /// one, and under every other strategy.
     pub exhausted: Option<u32>,
+    /// What the runs of an audit found.
+    #[serde(default)]
+    pub(crate) found: Vec<String>,
 }

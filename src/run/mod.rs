@@ -160,8 +160,13 @@ fn on_thread(settings: Settings, body: Box<Body>) -> std::result::Result<Summary
     execute(&origin, &settings, body)
 }
 
+/// The command that runs the test of this thread again, with these variables.
+pub(crate) fn again(variables: &str) -> String {
+    Origin::of_thread().map_or_else(|| variables.to_owned(), |origin| origin.command(variables))
+}
+
 /// The failure of a test that could not be run.
-fn unusable(test: &str, why: impl std::fmt::Display) -> Failure {
+pub(crate) fn unusable(test: &str, why: impl std::fmt::Display) -> Failure {
     Failure {
         headline: "the test could not be run".to_owned(),
         reports: Vec::new(),

@@ -101,6 +101,12 @@ pub(super) fn recording() -> bool {
     simulated() && with_kernel(|k| k.trace.recording())
 }
 
+/// The caller's backtrace, whether or not the run is told; `None` outside a simulation. For the few places where a run goes on to say
+/// what it shows.
+pub fn stack_at_once() -> Option<String> {
+    simulated().then(|| outside_kernel(backtrace_here))
+}
+
 /// The caller, a thread of the harness, waits until it is to look at the world. Returns at once outside a simulation.
 pub fn watch(watch: Watch) -> Moment {
     if !simulated() {
