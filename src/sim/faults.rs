@@ -42,11 +42,13 @@ impl Sim {
     }
 
     /// Ends all faults. Every nemesis ends; what it broke is undone; links are as at the start of the run, machines that are down are
-    /// started, those that are paused go on: also those that the test broke itself. Returns when stalls are over, which end by themselves.
+    /// started, those that are paused go on: also those that the test broke itself. The program's `buggify!()` fires no more
+    /// ([`Sim::buggify`] lets it). Returns when stalls are over, which end by themselves.
     ///
     /// A program that was killed is started again if a nemesis killed it, and one that came to its end by itself is not. Clocks that the test
-    /// itself changed, and limits of descriptors, stay.
+    /// itself changed, limits of descriptors, and what the test said of its fault points, stay.
     pub async fn heal(&self) {
+        self.buggify(false);
         Errand::new("heal", || nemesis::heal(&board())).await;
     }
 

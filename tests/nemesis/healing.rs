@@ -61,6 +61,17 @@ async fn heal_waits_for_stalls_and_ends_plans(sim: Sim) {
     assert_eq!(sim.get("c").state(), HostState::Running, "the plan is over");
 }
 
+#[squall::test(seeds = 20, audit = 100)]
+async fn healed_programs_are_not_buggified(sim: Sim) {
+    let fired = || (0..20).filter(|_| squall::buggify!(1.0)).count();
+    let before = fired();
+    squall::sometimes!(before == 20, "a place that is enabled fires");
+    sim.heal().await;
+    assert_eq!(fired(), 0);
+    sim.buggify(true);
+    assert_eq!(fired(), before);
+}
+
 #[squall::test(seeds = 40, audit = 100)]
 async fn a_quorum_is_healed_and_the_rest_stays_broken(sim: Sim) {
     three(&sim);
