@@ -11,7 +11,44 @@ pub struct Arguments {
     pub target_dir: Option<OsString>,
     /// Nothing is to be run: `--no-run`, `--help`, or a list of the tests.
     pub runs_nothing: bool,
+    /// Some tests are left out: by name, package or target, or because they are ignored ones.
+    pub selects: bool,
 }
+
+/// Options that take a value in a word of their own and leave no test out.
+const VALUED: [&str; 12] = [
+    "--manifest-path",
+    "--config",
+    "-Z",
+    "--target-dir",
+    "--profile",
+    "-F",
+    "--features",
+    "-j",
+    "--jobs",
+    "--target",
+    "--color",
+    "--message-format",
+];
+
+/// Options that leave tests out.
+const SELECT: [&str; 15] = [
+    "-p",
+    "--package",
+    "--exclude",
+    "--lib",
+    "--bin",
+    "--bins",
+    "--test",
+    "--tests",
+    "--example",
+    "--examples",
+    "--bench",
+    "--benches",
+    "--doc",
+    "--skip",
+    "--ignored",
+];
 
 /// Options with a value that `cargo metadata` takes as well.
 const SHARED: [&str; 3] = ["--manifest-path", "--config", "-Z"];
@@ -24,14 +61,24 @@ impl Arguments {
         let mut own = true;
         while let Some(word) = words.next() {
             let text = word.to_string_lossy();
+            found.selects |= !text.starts_with('-');
             if !own {
                 found.runs_nothing |= matches!(&*text, "--list" | "--help" | "-h");
+                found.selects |= SELECT.contains(&text.split('=').next().unwrap_or(&text));
                 continue;
             }
             let (name, attached) = match text.split_once('=') {
                 Some((name, value)) => (name, Some(OsString::from(value))),
                 None => (&*text, None),
             };
+            found.selects |= SELECT.contains(&name);
+            if attached.is_none()
+                && VALUED.contains(&name)
+                && !SHARED.contains(&name)
+                && name != "--target-dir"
+            {
+                words.next();
+            }
             match name {
                 "--" => own = false,
                 "--offline" | "--locked" | "--frozen" => found.metadata.push(word.clone()),
@@ -83,11 +130,33 @@ mod tests {
     }
 
     #[test]
+    fn what_leaves_tests_out_is_known() {
+        let whole: [&[&str]; 5] = [
+            &[],
+            &["--release", "--features", "x", "-j", "2", "--locked"],
+            &["--workspace", "--target-dir", "t", "--config", "a='b'"],
+            &["--features=x", "--", "--nocapture"],
+            &["--no-fail-fast", "--color", "never"],
+        ];
+        let part: [&[&str]; 6] = [
+            &["name"],
+            &["-p", "x"],
+            &["--test=x"],
+            &["--lib"],
+            &["--", "name"],
+            &["--", "--skip=x"],
+        ];
+        assert!(whole.iter().all(|words| !of(words).selects));
+        assert!(part.iter().all(|words| of(words).selects));
+    }
+
+    #[test]
     fn what_follows_two_dashes_is_for_the_tests() {
-        assert_eq!(
-            of(&["name", "--", "--manifest-path", "x"]),
-            Arguments::default()
-        );
+        let selects = Arguments {
+            selects: true,
+            ..Arguments::default()
+        };
+        assert_eq!(of(&["name", "--", "--manifest-path", "x"]), selects);
         assert!(of(&["--", "--list"]).runs_nothing);
     }
 }

@@ -81,6 +81,8 @@ pub enum Event {
         simulated: u64,
         marks: Vec<Mark>,
     },
+    /// How often a test's search came to each `sometimes!` and `reachable!` in the program that it is part of.
+    Places { test: Name, places: Vec<Mark> },
     /// A test is over.
     Ended {
         test: Name,

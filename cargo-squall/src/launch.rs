@@ -223,6 +223,8 @@ struct Run {
     /// Where JUnit XML goes, if it is asked for.
     junit: Option<PathBuf>,
     runs_nothing: bool,
+    /// No test is left out.
+    whole: bool,
 }
 
 impl Run {
@@ -255,6 +257,8 @@ impl Run {
             reports: home.join("reports"),
             junit: None,
             runs_nothing: arguments.runs_nothing || nextest_lists,
+            // What nextest leaves out is written in words of its own.
+            whole: name == "test" && !arguments.selects,
         })
     }
 
@@ -334,6 +338,7 @@ impl Run {
                 );
                 status::USAGE
             }
+            (Some(0), _) if self.whole && suite::tell_unhit(&events) => status::FAILED,
             (Some(0), _) => status::HELD,
             // As a shell says it: ended by a signal, or by Ctrl-C.
             (Some(interrupted @ 128..), _) => interrupted as u8,

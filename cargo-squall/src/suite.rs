@@ -94,6 +94,35 @@ pub fn tell(events: &[Event], reports: &Path, junit: Option<&Path>) -> Result<()
     Ok(())
 }
 
+/// Tells of the program's `sometimes!` and `reachable!` that no test of the whole suite came to; returns whether there is one.
+pub fn tell_unhit(events: &[Event]) -> bool {
+    let mut places = BTreeMap::new();
+    let mut tests = 0;
+    for event in events {
+        if let Event::Places { places: told, .. } = event {
+            tests += 1;
+            for mark in told {
+                *places
+                    .entry((&mark.name, &mark.site, &mark.kind))
+                    .or_insert(0) += mark.hits;
+            }
+        }
+    }
+    let unhit = places.iter().filter(|(_, hits)| **hits == 0);
+    let unhit: Vec<_> = unhit
+        .map(|((name, site, kind), _)| format!("    {name}: {kind}!, at {site}"))
+        .collect();
+    if unhit.is_empty() {
+        return false;
+    }
+    eprintln!(
+        "squall: every test held, but the suite failed: never hit by any run of its {tests} tests:\n{}\n  \
+         a suite that does not come to what is of interest proves little: make it likelier, run more seeds, or take the place out",
+        unhit.join("\n")
+    );
+    true
+}
+
 fn xml(ended: &[Ended<'_>]) -> Result<String> {
     let mut suites: BTreeMap<String, TestSuite> = BTreeMap::new();
     for test in ended {

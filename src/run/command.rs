@@ -103,6 +103,11 @@ pub(crate) enum Event<'a> {
         simulated: u64,
         marks: Vec<Mark<'a>>,
     },
+    /// How often a test's search came to each `sometimes!` and `reachable!` in the program that it is part of.
+    Places {
+        test: Name<'a>,
+        places: Vec<Mark<'a>>,
+    },
     /// A test is over.
     Ended {
         test: Name<'a>,
@@ -137,6 +142,11 @@ pub(crate) fn ended(test: Name<'_>, took: Duration, result: &Result<Summary, Fai
             failure: Some(failure),
         },
     });
+}
+
+/// Whether a command wants to be told.
+pub(super) fn listens() -> bool {
+    std::env::var_os(REPORT).is_some()
 }
 
 /// Tells the command, if it listens.

@@ -137,6 +137,7 @@ pub(crate) fn run(
         let told = coordinator.coverage.told(kernel::edges());
         eprintln!("squall: {}: {told}", origin.test);
     }
+    coordinator.tell_places();
     let result = match part {
         // Other parts may come to what this one does not.
         Some(_) => {

@@ -3,11 +3,14 @@
 
 use std::fmt::Write;
 
+use squall_points::{Kind, Site};
+
 use super::command::{self, Event, Mark};
 use super::coordinator::Coordinator;
 use super::failure::Failure;
 use super::settings::Which;
 use crate::check::{REACHABLE, SOMETIMES};
+use crate::sim::points::POINT;
 
 impl Coordinator<'_> {
     /// Tells the command how often this part of its search came to each.
@@ -27,6 +30,37 @@ impl Coordinator<'_> {
             runs: self.runs,
             simulated: self.simulated,
             marks,
+        });
+    }
+
+    /// Tells the command how often this search came to what the program itself says should happen. No single test fails for that.
+    pub(super) fn tell_places(&self) {
+        if !matches!(self.settings.which, Which::Explore { .. }) || !command::listens() {
+            return;
+        }
+        let counted = |site: &&Site| matches!(site.kind, Kind::Sometimes | Kind::Reachable);
+        let sites: Vec<_> = squall_points::catalogue().iter().filter(counted).collect();
+        if sites.is_empty() {
+            return;
+        }
+        let texts: Vec<_> = sites
+            .iter()
+            .map(|site| [site.kind.to_string(), site.to_string()])
+            .collect();
+        let hits = |name| {
+            let mut of = self.tallies.of(POINT);
+            of.find(|(known, _)| *known == name)
+                .map_or(0, |(_, tally)| tally.hits)
+        };
+        let places = sites.iter().zip(&texts).map(|(place, [kind, site])| Mark {
+            kind,
+            name: place.name,
+            site,
+            hits: hits(place.name),
+        });
+        command::tell(&Event::Places {
+            test: self.origin.name(),
+            places: places.collect(),
         });
     }
 

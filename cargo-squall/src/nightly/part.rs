@@ -117,7 +117,7 @@ fn came(told: &str, output: &[u8], ended: Option<ExitStatus>) -> Came {
     let mut verdict = None;
     for event in events::read(told) {
         match event {
-            Event::Progress { .. } => {}
+            Event::Progress { .. } | Event::Places { .. } => {}
             Event::Part {
                 runs,
                 simulated,

@@ -121,6 +121,22 @@ fn repaired_programs_hold_at_every_point() {
 }
 
 #[test]
+fn a_suite_that_never_comes_to_a_place_fails() {
+    let env = [("UNHIT", "1"), ("SQUALL_SEEDS", "3")];
+    let told = "never hit by any run of its ";
+    memory(&["test", "--locked", "--points=memory"], &env)
+        .ended(1)
+        .says(&[
+            told,
+            "    somebody counts: sometimes!, at tests/workers.rs:",
+        ]);
+    // Nobody can tell what tests that are left out would have come to.
+    let part = ["test", "--locked", "--points=memory", "--test", "workers"];
+    let ran = memory(&part, &env).ended(0);
+    assert!(!ran.text.contains(told), "{}", ran.text);
+}
+
+#[test]
 fn digests_do_not_depend_on_the_process() {
     let digests = |more: &[(&str, &str)]| {
         let mut env = vec![
