@@ -39,7 +39,8 @@ pub struct Arguments {
 
 /// `cargo squall run`.
 pub fn run(asked: &Arguments) -> Result<u8> {
-    if asked.arguments.iter().any(|word| word == "--") {
+    // clap keeps what follows, and not the dashes.
+    if std::env::args_os().any(|word| word == "--") {
         bail!("the file names the test, and what follows `--` would be for it: leave that out");
     }
     let file = asked
