@@ -56,6 +56,8 @@ mod run;
 #[cfg(feature = "scenario")]
 mod scenario;
 mod sim;
+#[cfg(feature = "tracing")]
+pub mod tracing;
 pub mod traffic;
 mod units;
 

@@ -20,6 +20,7 @@ pub(crate) fn lines(document: &Document) -> String {
         "facts": facts,
         "windows": line.windows,
         "operations": line.operations,
+        "spans": line.scopes,
     })
     .to_string();
     out.push('\n');
@@ -56,6 +57,7 @@ pub(super) fn kind(kind: Kind) -> &'static str {
         Kind::Scheduler => "scheduler",
         Kind::World => "world",
         Kind::Output => "output",
+        Kind::Log => "log",
         Kind::Panic => "panic",
     }
 }

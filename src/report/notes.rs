@@ -26,8 +26,24 @@ pub(super) fn phrase(kind: &str, data: &str) -> Option<String> {
             };
             Some(format!("client {client}: {phase} {op}{outcome}"))
         }
+        "event" => {
+            let said = [text("message"), text("fields")].into_iter();
+            let said: Vec<String> = said.filter(|part| !part.is_empty()).collect();
+            let around = match text("span") {
+                span if span.is_empty() => span,
+                span => format!(" ({span})"),
+            };
+            Some(format!("{}: {}{around}", text("level"), said.join(" ")))
+        }
         _ => None,
     }
+}
+
+/// What a note about a span says: it has no place in a story, where each poll would enter it anew.
+pub(super) fn span(data: &str) -> Option<String> {
+    let data: Value = serde_json::from_str(data).ok()?;
+    let text = |key: &str| data.get(key).map(words).unwrap_or_default();
+    Some(format!("{} {}", text("phase"), text("span")))
 }
 
 /// A value without the quotes of a text.
@@ -65,6 +81,14 @@ mod tests {
             phrase("fault.begin", fault).unwrap(),
             "fault begins: partition (a, b)"
         );
+        let event = r#"{"level":"warn","target":"shop","message":"sold out","fields":"piece=3","span":"request{id=7}"}"#;
+        assert_eq!(
+            phrase("event", event).unwrap(),
+            "warn: sold out piece=3 (request{id=7})"
+        );
+        let entered = r#"{"phase":"enters","id":3,"span":"request{id=7}"}"#;
+        assert_eq!(phrase("span", entered), None);
+        assert_eq!(span(entered).unwrap(), "enters request{id=7}");
         assert_eq!(phrase("sample", r#"{"series":"rps","value":3}"#), None);
     }
 }

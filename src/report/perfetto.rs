@@ -6,7 +6,7 @@
 use serde_json::{Value, json};
 
 use super::lines::kind;
-use super::timeline::{MESSAGE, POLL, Timeline};
+use super::timeline::{MESSAGE, POLL, SCOPE, Timeline};
 
 /// Where the faults' own track lies; no host has so high a number.
 const FAULTS: u32 = 1 << 20;
@@ -30,11 +30,20 @@ pub(crate) fn perfetto(line: &Timeline) -> String {
         let (from, to) = (at[span.1 as usize], at[span.2 as usize]);
         let name = match span.3 {
             POLL => "poll".to_owned(),
+            SCOPE => {
+                let entered = text(line.events.text[span.1 as usize]);
+                entered.trim_start_matches("enters ").to_owned()
+            }
             _ => text(line.events.text[span.1 as usize]).to_owned(),
         };
         let host = line.lanes[span.0 as usize].host;
+        let category = match span.3 {
+            POLL => "poll",
+            SCOPE => "span",
+            _ => "wait",
+        };
         out.push(json!({
-            "ph": "X", "name": name, "cat": if span.3 == POLL { "poll" } else { "wait" },
+            "ph": "X", "name": name, "cat": category,
             "pid": host, "tid": span.0, "ts": us(from), "dur": us(to - from),
         }));
     }

@@ -30,6 +30,8 @@ pub(crate) struct Timeline {
     pub(crate) series: Vec<tracks::Series>,
     /// Operations of clients.
     pub(crate) operations: Vec<tracks::Operation>,
+    /// Spans of `tracing`, from their making to their end.
+    pub(crate) scopes: Vec<tracks::Scope>,
 }
 
 /// A row of the time line.
@@ -67,7 +69,8 @@ pub(crate) enum Kind {
     Scheduler = 5,
     World = 6,
     Output = 7,
-    Panic = 8,
+    Log = 8,
+    Panic = 9,
 }
 
 impl Serialize for Kind {
@@ -85,7 +88,7 @@ pub(crate) struct Span(
     pub(crate) u32,
     /// The last event.
     pub(crate) u32,
-    /// 0 a poll, 1 a wait.
+    /// 0 a poll, 1 a wait, 2 a span of `tracing` that is entered.
     pub(crate) u8,
 );
 
@@ -104,6 +107,8 @@ pub(crate) struct Arrow(
 pub(crate) const POLL: u8 = 0;
 /// The kind of a wait's span.
 pub(crate) const WAIT: u8 = 1;
+/// The kind of the span of a span of `tracing`.
+pub(crate) const SCOPE: u8 = 2;
 /// The kind of a message's arrow.
 pub(crate) const MESSAGE: u8 = 0;
 /// The kind of a wake's arrow.
@@ -130,6 +135,8 @@ struct Maker<'a> {
     waits: HashMap<u32, u32>,
     /// Who has been woken and has not gone on yet: by which events.
     woken: HashMap<Actor, u32>,
+    /// The spans of `tracing` that are entered, by their numbers, and the threads that entered them: their events.
+    entered: HashMap<(u32, u64), u32>,
     wires: HashMap<(u32, bool), Direction>,
     tracks: tracks::Reader,
 }
@@ -180,6 +187,7 @@ impl<'a> Maker<'a> {
             polls: HashMap::new(),
             waits: HashMap::new(),
             woken: HashMap::new(),
+            entered: HashMap::new(),
             wires: HashMap::new(),
             tracks: tracks::Reader::default(),
         }
@@ -226,6 +234,9 @@ impl<'a> Maker<'a> {
         self.connects(number, event, actor, lane);
         if let What::Note { kind, data } = &event.what {
             self.tracks.note(event.at, kind, data);
+            if kind == "span" {
+                self.scope(number, event.thread, lane, data);
+            }
         }
     }
 
@@ -297,6 +308,24 @@ impl<'a> Maker<'a> {
         }
     }
 
+    /// A span of `tracing` is entered or left.
+    fn scope(&mut self, number: u32, thread: u32, lane: u32, data: &str) {
+        let Some((phase, id)) = tracks::phase(data) else {
+            return;
+        };
+        match phase.as_str() {
+            "enters" => {
+                self.entered.insert((thread, id), number);
+            }
+            "leaves" => {
+                if let Some(since) = self.entered.remove(&(thread, id)) {
+                    self.out.spans.push(Span(lane, since, number, SCOPE));
+                }
+            }
+            _ => {}
+        }
+    }
+
     /// An event that no story tells.
     fn words(&self, event: &Event) -> String {
         let thread = |thread| thread_name(self.all, thread);
@@ -342,18 +371,27 @@ impl<'a> Maker<'a> {
         let lanes = &self.out.events.lane;
         let waits = self.waits.into_values();
         let waits = waits.map(|since| Span(lanes[since as usize], since, last, WAIT));
-        let mut open: Vec<Span> = polls.chain(waits).collect();
+        let entered = self.entered.into_values();
+        let entered = entered.map(|since| Span(lanes[since as usize], since, last, SCOPE));
+        let mut open: Vec<Span> = polls.chain(waits).chain(entered).collect();
         open.sort_by_key(|span| (span.1, span.0));
         self.out.spans.extend(open);
         self.out.spans.sort_by_key(|span| (span.1, span.2));
         let end = self.before.0;
-        (self.out.windows, self.out.series, self.out.operations) = self.tracks.finish(end);
+        let tracks = self.tracks.finish(end);
+        self.out.windows = tracks.windows;
+        self.out.series = tracks.series;
+        self.out.operations = tracks.operations;
+        self.out.scopes = tracks.scopes;
         self.out
     }
 }
 
 /// A note that has no words: its kind and what it says.
 fn note(kind: &str, data: &str) -> String {
+    if let Some(words) = (kind == "span").then(|| super::notes::span(data)).flatten() {
+        return words;
+    }
     match serde_json::from_str::<serde_json::Value>(data) {
         Ok(serde_json::Value::Object(data)) => {
             let word = |(key, value): (&String, &serde_json::Value)| match value.as_str() {
@@ -385,6 +423,7 @@ fn kind(what: &What) -> Kind {
         | What::TaskPicked { .. }
         | What::Budget { .. }
         | What::Round { .. } => Kind::Scheduler,
+        What::Note { kind, .. } if matches!(kind.as_ref(), "event" | "span") => Kind::Log,
         What::Fault { .. } | What::Note { .. } => Kind::World,
         What::Output { .. } => Kind::Output,
         What::Panic { .. } => Kind::Panic,

@@ -37,6 +37,42 @@ pub(crate) struct Operation {
     pub(crate) outcome: String,
 }
 
+/// A span of `tracing`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Scope {
+    /// With its fields, and the spans around it.
+    pub(crate) span: String,
+    pub(crate) target: String,
+    pub(crate) from: u64,
+    /// The end of the run if it was never closed.
+    pub(crate) to: u64,
+}
+
+#[derive(Deserialize)]
+struct SpanNote {
+    phase: String,
+    id: u64,
+    #[serde(default)]
+    span: String,
+    #[serde(default)]
+    target: String,
+}
+
+/// What a note about a span says of it, and the span's number.
+pub(crate) fn phase(data: &str) -> Option<(String, u64)> {
+    let SpanNote { phase, id, .. } = serde_json::from_str(data).ok()?;
+    Some((phase, id))
+}
+
+/// Everything that notes told of.
+#[derive(Debug, Default)]
+pub(crate) struct Tracks {
+    pub(crate) windows: Vec<Window>,
+    pub(crate) series: Vec<Series>,
+    pub(crate) operations: Vec<Operation>,
+    pub(crate) scopes: Vec<Scope>,
+}
+
 #[derive(Deserialize)]
 struct Fault {
     id: u64,
@@ -92,6 +128,8 @@ pub(crate) struct Reader {
     series: BTreeMap<String, Series>,
     begun: BTreeMap<(String, Option<u64>), Operation>,
     operations: Vec<Operation>,
+    opened: BTreeMap<u64, Scope>,
+    scopes: Vec<Scope>,
 }
 
 impl Reader {
@@ -126,10 +164,45 @@ impl Reader {
                     all.value.push(value);
                 }
             }
+            "span" => {
+                if let Ok(span) = serde_json::from_str(data) {
+                    self.scope(at, span);
+                }
+            }
             "op" => {
                 if let Ok(op) = serde_json::from_str(data) {
                     self.operation(at, op);
                 }
+            }
+            _ => {}
+        }
+    }
+
+    fn scope(&mut self, at: u64, note: SpanNote) {
+        let SpanNote {
+            phase,
+            id,
+            span,
+            target,
+        } = note;
+        let (from, to) = (at, at);
+        let scope = Scope {
+            span,
+            target,
+            from,
+            to,
+        };
+        match phase.as_str() {
+            "opens" => {
+                // Numbers are used again; one whose end was not seen went with its program.
+                let before = self.opened.insert(id, scope);
+                self.scopes.extend(before);
+            }
+            "closes" => {
+                let opened = self.opened.remove(&id);
+                let from = opened.map_or(at, |opened| opened.from);
+                // The fields of the end: some are recorded late.
+                self.scopes.push(Scope { from, ..scope });
             }
             _ => {}
         }
@@ -167,7 +240,7 @@ impl Reader {
     }
 
     /// Everything, with what is still open lasting until `end`.
-    pub(crate) fn finish(mut self, end: u64) -> (Vec<Window>, Vec<Series>, Vec<Operation>) {
+    pub(crate) fn finish(mut self, end: u64) -> Tracks {
         let open = self.open.into_values();
         self.windows
             .extend(open.map(|window| Window { to: end, ..window }));
@@ -176,11 +249,16 @@ impl Reader {
         self.operations
             .extend(begun.map(|begun| Operation { to: end, ..begun }));
         self.operations.sort_by_key(|operation| operation.from);
-        (
-            self.windows,
-            self.series.into_values().collect(),
-            self.operations,
-        )
+        let opened = self.opened.into_values();
+        self.scopes
+            .extend(opened.map(|opened| Scope { to: end, ..opened }));
+        self.scopes.sort_by_key(|scope| scope.from);
+        Tracks {
+            windows: self.windows,
+            series: self.series.into_values().collect(),
+            operations: self.operations,
+            scopes: self.scopes,
+        }
     }
 }
 
@@ -206,7 +284,25 @@ mod tests {
             "op",
             r#"{"client":3,"op":"buy","phase":"ok","outcome":"sold"}"#,
         );
-        let (windows, series, operations) = reader.finish(20);
+        reader.note(12, "span", r#"{"phase":"opens","id":1,"span":"request"}"#);
+        reader.note(
+            13,
+            "span",
+            r#"{"phase":"opens","id":2,"span":"request:db"}"#,
+        );
+        reader.note(
+            15,
+            "span",
+            r#"{"phase":"closes","id":1,"span":"request{id=7}"}"#,
+        );
+        let Tracks {
+            windows,
+            series,
+            operations,
+            scopes,
+        } = reader.finish(20);
+        let spans: Vec<_> = scopes.iter().map(|s| (&*s.span, s.from, s.to)).collect();
+        assert_eq!(spans, [("request{id=7}", 12, 15), ("request:db", 13, 20)]);
         let spans: Vec<(u64, u64)> = windows.iter().map(|w| (w.from, w.to)).collect();
         assert_eq!(spans, [(5, 9), (7, 20)]);
         assert_eq!((series.len(), series[0].value[0]), (1, 2.0));

@@ -471,3 +471,47 @@ fn holds_in_every_order() {
     }
     assert_eq!(count.load(Ordering::SeqCst), 4);
 }
+
+/// Requests that say what they do to the subscriber of the program.
+async fn logged_requests(fails: Option<u32>) {
+    use tracing::Instrument;
+    use tracing_subscriber::layer::SubscriberExt;
+    use tracing_subscriber::util::SubscriberInitExt;
+
+    let subscriber = tracing_subscriber::registry().with(squall::tracing::layer());
+    let printed = tracing_subscriber::fmt::layer().with_ansi(false);
+    subscriber.with(printed).init();
+    let requests = [1u32, 2].map(|id| {
+        let request = async move {
+            let database = tracing::info_span!("database", table = tracing::field::Empty);
+            tracing::debug!("too much to tell");
+            async {
+                database.record("table", "pieces");
+                tokio::time::sleep(Duration::from_secs(3600)).await;
+                tracing::info!(pieces = id, "sold");
+            }
+            .instrument(database.clone())
+            .await;
+            if fails == Some(id) {
+                tracing::warn!("nothing is left");
+                panic!("sold out");
+            }
+        };
+        tokio::spawn(request.instrument(tracing::info_span!("request", id)))
+    });
+    for request in requests {
+        request.await.unwrap();
+    }
+}
+
+#[squall::test(seeds = 5, flavor = "current_thread")]
+#[ignore]
+async fn logs_and_fails() {
+    logged_requests(Some(2)).await;
+}
+
+#[squall::test(seeds = 40, audit = 100)]
+#[ignore]
+async fn logs_and_holds() {
+    logged_requests(None).await;
+}

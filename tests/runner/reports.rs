@@ -58,6 +58,50 @@ fn each_form_is_a_file_of_its_own() {
 }
 
 #[test]
+fn spans_and_events_of_tracing_are_told() {
+    let scratch = Scratch::new();
+    let directory = scratch.path().to_str().unwrap();
+    let variables = [
+        ("SQUALL_REPORT", directory),
+        ("SQUALL_REPORT_AS", "lines,perfetto"),
+    ];
+    run("logs_and_fails", &variables)
+        .failed()
+        // In the story, and as the program's own subscriber prints it.
+        .says(&[
+            "warn: nothing is left (request{id=2})",
+            "T01:00:00",
+            "WARN request{id=2}: runner::fixtures: nothing is left",
+        ]);
+    let files = scratch.files();
+    let [lines, perfetto] = [0, 1].map(|i| std::fs::read_to_string(&files[i]).unwrap());
+    let lines: Vec<serde_json::Value> = lines
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let hour = 3_600_000_000_000u64;
+    for id in [1, 2] {
+        let path = format!("request{{id={id}}}:database{{table=\"pieces\"}}");
+        let mut spans = lines[0]["spans"].as_array().unwrap().iter();
+        let span = spans.find(|span| span["span"] == *path);
+        let span = span.unwrap_or_else(|| panic!("no {path} in {}", lines[0]["spans"]));
+        assert!(span["to"].as_u64().unwrap() - span["from"].as_u64().unwrap() >= hour);
+        let said = format!("info: sold pieces={id} ({path})");
+        let event = lines.iter().find(|line| line["did"] == *said);
+        let event = event.unwrap_or_else(|| panic!("no `{said}`"));
+        assert_eq!(event["kind"], "log");
+        assert!(event["at"].as_u64().unwrap() >= hour);
+    }
+    let mut logged = lines.iter().filter(|line| line["kind"] == "log");
+    assert!(!logged.any(|line| line["did"].to_string().contains("too much")));
+    let perfetto: serde_json::Value = serde_json::from_str(&perfetto).unwrap();
+    let mut events = perfetto["traceEvents"].as_array().unwrap().iter();
+    assert!(events.any(|event| event["cat"] == "span" && event["name"] == "request{id=1}"));
+    // A recorded run takes the course of one that is not.
+    run("logs_and_holds", &[("SQUALL_REPORT", directory)]).held();
+}
+
+#[test]
 fn no_report_is_written_where_none_is_wanted() {
     let scratch = Scratch::new();
     let directory = scratch.path().to_str().unwrap();

@@ -169,15 +169,16 @@ function runs(columns, draw) {
 function columns(s) { return new Uint8Array(Math.max(1, Math.ceil(s.width - GUTTER))); }
 
 function drawSpans(s, g, l, y, lo, hi) {
-  const polls = columns(s), waits = columns(s), last = polls.length - 1;
+  const polls = columns(s), waits = columns(s), scopes = columns(s), last = polls.length - 1;
   for (const [from, to, kind] of s.m.spans[l]) {
     if (from > hi) break;
     if (to < lo) continue;
     const a = Math.max(0, Math.floor(xOfEvent(s, from) - GUTTER)), b = Math.min(last, Math.floor(xOfEvent(s, to) - GUTTER));
-    if (a <= b) (kind === 0 ? polls : waits).fill(1, a, b + 1);
+    if (a <= b) [polls, waits, scopes][kind].fill(1, a, b + 1);
   }
   g.fillStyle = s.c.blocked; runs(waits, (x, w) => g.fillRect(x, y + LANE / 2 - 2, w, 4));
   g.fillStyle = s.c.poll; runs(polls, (x, w) => g.fillRect(x, y + 4, w, LANE - 8));
+  g.fillStyle = s.c.log; runs(scopes, (x, w) => g.fillRect(x, y + 1, w, 2));
 }
 
 function drawEvents(s, g, l, y, lo, hi) {
@@ -188,8 +189,8 @@ function drawEvents(s, g, l, y, lo, hi) {
     if (s.shown[kind] && x >= 0 && x < seen.length && kind + 1 > seen[x]) seen[x] = kind + 1;
   }
   runs(seen, (x, w, value) => {
-    const kind = value - 1, tall = kind === 8 ? LANE - 4 : kind >= 6 ? LANE - 8 : kind === 5 ? 6 : LANE - 12;
-    g.fillStyle = s.c[KINDS[kind]]; g.fillRect(x - 1, mid - tall / 2, w + (kind === 8 ? 3 : 1.5), tall);
+    const kind = value - 1, tall = kind === 9 ? LANE - 4 : kind >= 6 ? LANE - 8 : kind === 5 ? 6 : LANE - 12;
+    g.fillStyle = s.c[KINDS[kind]]; g.fillRect(x - 1, mid - tall / 2, w + (kind === 9 ? 3 : 1.5), tall);
   });
   if (b - a < seen.length) {
     g.fillStyle = s.c.ink;

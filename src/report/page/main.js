@@ -160,13 +160,13 @@ function head() {
   $("story").textContent = doc.story; $("story-box").hidden = !doc.story;
   $("text").textContent = doc.text; $("text-box").hidden = !doc.text;
   $("legend").textContent = s.m.n
-    ? "Broad bars are polls, thin ones waits; solid arrows are messages, dashed ones wakes" + (s.m.windows.length ? "; shaded stretches are faults." : ".") + " Drag to move, wheel to zoom, double click to look closer."
+    ? "Broad bars are polls, thin ones waits; solid arrows are messages, dashed ones wakes" + (s.m.scopes.length ? "; lines above them are spans of tracing" : "") + (s.m.windows.length ? "; shaded stretches are faults." : ".") + " Drag to move, wheel to zoom, double click to look closer."
     : "The run was not recorded: it was too long, or it took its process with it.";
 }
 
 function tables() {
   const box = $("windows"), m = s.m;
-  $("windows-box").hidden = !m.windows.length && !m.operations.length;
+  $("windows-box").hidden = !m.windows.length && !m.operations.length && !m.scopes.length;
   const table = (title, names, lines) => {
     if (!lines.length) return;
     const t = make("table"), h = make("tr"); names.forEach(n => h.append(make("th", n))); t.append(h);
@@ -176,6 +176,7 @@ function tables() {
   };
   table("Faults", ["from", "to", "what", "hosts"], m.windows.map(w => [time(w.from), time(w.to), w.what, w.hosts.join(", ")]));
   table("Operations", ["client", "operation", "from", "took", "outcome"], m.operations.map(o => [o.client, o.op, time(o.from), time(o.to - o.from), o.outcome || "never ended"]));
+  table("Spans", ["span", "target", "from", "took"], m.scopes.map(p => [p.span, p.target, time(p.from), time(p.to - p.from)]));
 }
 
 async function copy(text, button) {

@@ -1,10 +1,10 @@
 "use strict";
 // The data of the run, decoded into arrays, and questions about it. Nothing here touches the page.
-const KINDS = ["call", "wait", "wake", "task", "memory", "scheduler", "world", "output", "panic"];
+const KINDS = ["call", "wait", "wake", "task", "memory", "scheduler", "world", "output", "log", "panic"];
 
 function decode(doc) {
   const line = doc.timeline, n = line.events.lane.length;
-  const m = { doc, n, lanes: line.lanes, hosts: line.hosts, texts: line.texts, windows: line.windows, series: line.series, operations: line.operations };
+  const m = { doc, n, lanes: line.lanes, hosts: line.hosts, texts: line.texts, windows: line.windows, series: line.series, operations: line.operations, scopes: line.scopes };
   m.at = new Float64Array(n); m.decision = new Float64Array(n);
   m.lane = Uint32Array.from(line.events.lane); m.kind = Uint8Array.from(line.events.kind);
   m.text = Uint32Array.from(line.events.text); m.place = Uint32Array.from(line.events.place);
