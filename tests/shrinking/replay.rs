@@ -63,7 +63,7 @@ fn a_hundred_replay_lines_fail_the_same_way_in_new_processes() {
     let mut replayed = 0;
     for (test, wanted) in CASES {
         let mut failed = 0;
-        for seed in 0..64 {
+        for seed in 0..500 {
             if failed == wanted {
                 break;
             }
