@@ -453,7 +453,7 @@ mod tests {
                     #[tokio::test]
                     async fn f() {}
                 ),
-                "makes this a test already",
+                "make this a test already",
             ),
             (
                 quote!(),
@@ -524,7 +524,7 @@ mod tests {
         );
         for part in [
             "faults (:: squall :: Faults :: ROTATE_WAKERS | :: squall :: Faults :: SPURIOUS_POLLS)",
-            "cancelled (start . stressed (f (start . sim ())) , async",
+            "cancelled (start . stressed (f (start . sim () ,)) , async",
             "checks :: holds (start . sim () , cancelled) . await",
         ] {
             assert!(text.contains(part), "{part} is missing in {text}");
