@@ -56,6 +56,7 @@ mod run;
 #[cfg(feature = "scenario")]
 mod scenario;
 mod sim;
+mod telling;
 #[cfg(feature = "tracing")]
 pub mod tracing;
 pub mod traffic;
@@ -83,7 +84,9 @@ pub use run::{
 #[cfg(feature = "scenario")]
 pub use scenario::{Scenario, ScenarioError};
 pub use sim::dependency::{self, Behaviour, Dependency, FailureMode};
-pub use sim::{Host, HostOutcome, HostState, Hosts, Latency, Link, Partition, Shape, Sim, Storage};
+pub use sim::{
+    Host, HostOutcome, HostState, Hosts, Latency, Link, Parameter, Partition, Shape, Sim, Storage,
+};
 pub use sim::{Settle, Unsettled};
 pub use squall_points::{
     always, buggify, fault_point, gauge, never, reachable, sometimes, unreachable_point,
@@ -98,6 +101,9 @@ mod documents {
     #[cfg(feature = "scenario")]
     #[doc = include_str!("../docs/scenario-files.md")]
     struct ScenarioFiles;
+
+    #[doc = include_str!("../docs/sweeps.md")]
+    struct Sweeps;
 
     #[doc = include_str!("../docs/dependencies.md")]
     struct Dependencies;

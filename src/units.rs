@@ -33,6 +33,15 @@ pub(crate) fn nanoseconds(text: &str) -> Option<u64> {
     scaled(text, &units)
 }
 
+/// As [`nanoseconds`], zero included.
+pub(crate) fn time(text: &str) -> Option<u64> {
+    let unit = text.trim_start_matches('0');
+    if unit.len() < text.len() && matches!(unit, "ns" | "us" | "ms" | "s" | "m" | "h" | "d") {
+        return Some(0);
+    }
+    nanoseconds(text)
+}
+
 /// Bytes of a size such as `8GiB`; `None` if it is not written so, is zero, or exceeds 64 bits.
 pub(crate) fn bytes(text: &str) -> Option<u64> {
     scaled(

@@ -1,5 +1,5 @@
 //! What tests tell of themselves while they run: lines of JSON in a file that the command names. The library's side is
-//! `src/run/command.rs`.
+//! `src/run/command.rs`, and for what runs tell in a sweep `src/sim/parameter.rs` and `src/traffic/told.rs`.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -54,8 +54,45 @@ pub struct Mark {
     pub hits: u64,
 }
 
-/// A line.
+/// What a traffic of one run came to.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Traffic {
+    pub seed: u64,
+    pub traffic: String,
+    /// When it began, in virtual nanoseconds: a run may have several of a name.
+    pub start: u64,
+    /// The length that counts.
+    pub seconds: f64,
+    pub all: Figures,
+    pub operations: Vec<Figures>,
+    pub recoveries: Vec<Recovery>,
+}
+
+/// The figures of a traffic, or of an operation of it.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Figures {
+    pub name: String,
+    pub arrived: u64,
+    pub ok: u64,
+    pub errors: u64,
+    pub dropped: u64,
+    pub retries: u64,
+    /// Nanoseconds.
+    pub longest: Option<u64>,
+    /// Nanoseconds, and how many requests took about so long.
+    pub latencies: Vec<(u64, u64)>,
+}
+
+/// How long it took to recover from a disturbance.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Recovery {
+    pub what: String,
+    /// Nanoseconds; `None` if it did not.
+    pub took: Option<u64>,
+}
+
+/// A line.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
     /// How far a test is.
@@ -83,6 +120,21 @@ pub enum Event {
     },
     /// How often a test's search came to each `sometimes!` and `reachable!` in the program that it is part of.
     Places { test: Name, places: Vec<Mark> },
+    /// In a sweep: a run asked for a parameter.
+    Parameter {
+        name: String,
+        /// What is wrong with the value that it was given.
+        refused: Option<String>,
+    },
+    /// In a sweep: what a traffic of a run came to.
+    Traffic(Traffic),
+    /// In a sweep: a run failed, and the search went on.
+    Failed {
+        test: Name,
+        seed: u64,
+        signature: String,
+        headline: String,
+    },
     /// A test is over.
     Ended {
         test: Name,

@@ -197,6 +197,12 @@ pub fn executables(words: &[OsString]) -> Result<Vec<PathBuf>> {
     Ok(found)
 }
 
+/// Where the command keeps what it makes.
+pub fn home(words: &[OsString]) -> Result<PathBuf> {
+    let workspace = Workspace::ask(&Arguments::of(words))?;
+    Ok(workspace.target.join("squall"))
+}
+
 /// What the tests are told of the command that built them.
 pub fn variables(words: &[OsString]) -> Result<Vec<(&'static str, String)>> {
     let (points, words) = Points::take(words, Points::default())?;

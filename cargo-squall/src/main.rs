@@ -19,6 +19,7 @@ mod scenario;
 mod status;
 mod style;
 mod suite;
+mod sweep;
 mod workspace;
 
 use clap::{CommandFactory, Parser, Subcommand};
@@ -55,6 +56,8 @@ enum Command {
     },
     /// Runs the tests that are bound to a scenario file, and shows how far they are.
     Run(scenario::Arguments),
+    /// Runs the test of a scenario file with one value of its parameters after another, and compares what its traffic came to.
+    Sweep(sweep::Arguments),
     /// Prints the completions of this command for a shell: bash, zsh, fish, elvish or powershell.
     Completions {
         /// The shell.
@@ -133,6 +136,7 @@ fn main() -> ExitCode {
         Command::Report(asked) => saved::report(&asked),
         Command::Init(asked) => init::run(&asked),
         Command::Run(asked) => scenario::run(&asked),
+        Command::Sweep(asked) => sweep::run(&asked),
         Command::Completions { shell } => {
             let (mut command, mut out) = (Cli::command(), std::io::stdout());
             clap_complete::generate(shell, &mut command, "cargo-squall", &mut out);

@@ -13,6 +13,13 @@ pub struct Progress {
 }
 
 impl Progress {
+    /// As [`Progress::new`], shown under another name.
+    pub fn labelled(label: &str, name: &str) -> Progress {
+        let progress = Progress::new(name);
+        progress.bar.set_prefix(label.to_owned());
+        progress
+    }
+
     /// With nothing done. indicatif draws nothing where there is no terminal.
     pub fn new(name: &str) -> Progress {
         let bar = ProgressBar::no_length();

@@ -39,26 +39,31 @@ pub struct Arguments {
 
 /// `cargo squall run`.
 pub fn run(asked: &Arguments) -> Result<u8> {
-    // clap keeps what follows, and not the dashes.
-    if std::env::args_os().any(|word| word == "--") {
-        bail!("the file names the test, and what follows `--` would be for it: leave that out");
-    }
-    let file = asked
-        .file
-        .canonicalize()
-        .with_context(|| format!("cannot find the scenario file {}", asked.file.display()))?;
-    let mut words = asked.arguments.clone();
-    let said = |word: &OsString| word.to_string_lossy().starts_with("--manifest-path");
-    if !words.iter().any(said) {
-        words.push("--manifest-path".into());
-        words.push(manifest_above(&file)?.into());
-    }
-    let tests = bound(&file, asked, &words)?;
+    let (file, words) = file_and_words(&asked.file, &asked.arguments)?;
+    let tests = bound(&file, &asked.file, asked.test.as_deref(), &words)?;
     let mut status = crate::status::HELD;
     for test in &tests {
         status = status.max(one(test, asked, &words)?);
     }
     Ok(status)
+}
+
+/// The scenario file's own path, and what `cargo test` is told so that it finds the package that the file lies in.
+pub fn file_and_words(file: &Path, arguments: &[OsString]) -> Result<(PathBuf, Vec<OsString>)> {
+    // clap keeps what follows, and not the dashes.
+    if std::env::args_os().any(|word| word == "--") {
+        bail!("the file names the test, and what follows `--` would be for it: leave that out");
+    }
+    let path = file
+        .canonicalize()
+        .with_context(|| format!("cannot find the scenario file {}", file.display()))?;
+    let mut words = arguments.to_vec();
+    let said = |word: &OsString| word.to_string_lossy().starts_with("--manifest-path");
+    if !words.iter().any(said) {
+        words.push("--manifest-path".into());
+        words.push(manifest_above(&path)?.into());
+    }
+    Ok((path, words))
 }
 
 /// The manifest of the package that the file lies in.
@@ -77,8 +82,13 @@ fn manifest_above(file: &Path) -> Result<PathBuf> {
     })
 }
 
-/// The tests that are bound to the file.
-fn bound(file: &Path, asked: &Arguments, words: &[OsString]) -> Result<Vec<Listed>> {
+/// The tests that are bound to the file, or the one of them that is `named`; messages show the file as it was `given`.
+pub fn bound(
+    file: &Path,
+    given: &Path,
+    named: Option<&str>,
+    words: &[OsString],
+) -> Result<Vec<Listed>> {
     let all = list::tests(words)?;
     let binds = |test: &&Listed| {
         let scenario = test.scenario.as_ref();
@@ -104,29 +114,30 @@ fn bound(file: &Path, asked: &Arguments, words: &[OsString]) -> Result<Vec<Liste
         };
         bail!(
             "no test is bound to {} by #[squall::scenario(\"..\")]: {others}",
-            asked.file.display()
+            given.display()
         );
     }
-    let Some(name) = &asked.test else {
+    let Some(name) = named else {
         return Ok(found);
     };
-    let named: Vec<Listed> = found
+    let of_name: Vec<Listed> = found
         .iter()
-        .filter(|test| test.name == *name)
+        .filter(|test| test.name == name)
         .cloned()
         .collect();
-    if named.is_empty() {
+    if of_name.is_empty() {
         let names: Vec<&str> = found.iter().map(|test| test.name.as_str()).collect();
         bail!(
             "the tests that are bound to {} are {}, not {name}",
-            asked.file.display(),
+            given.display(),
             names.join(", ")
         );
     }
-    Ok(named)
+    Ok(of_name)
 }
 
-fn one(test: &Listed, asked: &Arguments, words: &[OsString]) -> Result<u8> {
+/// What `cargo test` is told so that it runs this test alone.
+pub fn words_for(test: &Listed, words: &[OsString]) -> Vec<OsString> {
     let mut words = words.to_vec();
     words.extend(["-p".into(), OsString::from(&test.package)]);
     match test.target.split_once(' ') {
@@ -135,6 +146,11 @@ fn one(test: &Listed, asked: &Arguments, words: &[OsString]) -> Result<u8> {
     }
     words.push((&test.name).into());
     words.extend(["--", "--exact", "--include-ignored"].map(OsString::from));
+    words
+}
+
+fn one(test: &Listed, asked: &Arguments, words: &[OsString]) -> Result<u8> {
+    let words = words_for(test, words);
     let mut variables = Vec::new();
     // Somebody waits for this one test, and not for a suite.
     if std::env::var_os("SQUALL_SHRINK").is_none() {

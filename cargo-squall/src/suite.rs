@@ -187,7 +187,8 @@ fn place_in(text: &str) -> Option<(&str, u32)> {
     })
 }
 
-fn escaped(text: &str) -> String {
+/// As text in HTML.
+pub fn escaped(text: &str) -> String {
     let mut safe = String::new();
     for c in text.chars() {
         match c {

@@ -3,5 +3,6 @@
 
 pub mod kv;
 pub mod pitfalls;
+pub mod reports;
 pub mod sale;
 pub mod stock;

@@ -20,6 +20,7 @@ use crate::kernel::abi::real::blackbox::BlackBox;
 use crate::kernel::abi::real::process;
 use crate::kernel::{self, Config, Domain, End, Outcome, Tallies, image};
 use crate::report::Recorded;
+use crate::sim::parameter::Parameters;
 
 /// The exit status of a child that has reported a failure.
 pub(crate) const FAILED: i32 = 1;
@@ -49,6 +50,7 @@ pub(super) struct Child {
     /// What strategies may know of the test, once that is known.
     profile: Option<Arc<Profile>>,
     refused: HashSet<String>,
+    parameters: &'static Parameters,
     /// What the runs have counted.
     tallies: Tallies,
     /// The next run's output goes to the terminal as well.
@@ -88,6 +90,11 @@ pub(crate) fn run(with: Equipment, job: &Job, again: Option<u64>) -> ! {
             choices: Some(choices),
             profile: job.profile.clone().map(Arc::new),
             refused: HashSet::new(),
+            // The process ends with the job.
+            parameters: match job.parameters.clone() {
+                Some(parameters) => Box::leak(Box::new(parameters)),
+                None => &with.settings.parameters,
+            },
             tallies: Tallies::default(),
             shown: false,
         };
@@ -302,7 +309,7 @@ impl Child {
             take_sites: choices.takes_profile(),
             livelock_after: livelock_after(settings.max_steps),
         };
-        let start = Start::new(choices.seed(), settings, scribe);
+        let start = Start::new(choices.seed(), settings, self.parameters, scribe);
         let run = Box::new(move || start::run_body(body, &start));
         let (mut outcome, oracle) = kernel::simulate(config, choices, run);
         let oracle: Box<dyn Any> = oracle;

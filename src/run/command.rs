@@ -1,27 +1,36 @@
 //! Between a test and `cargo squall`, if that is what runs it: what the command says of itself, and what it is told of the
 //! test. `origin`, `settings`, `saved` and `entry` ask and tell here.
 
-use std::fs::OpenOptions;
-use std::io::Write;
 use std::time::Duration;
 
 use serde::Serialize;
 
 use super::failure::{Failure, Summary};
 use super::start::Body;
+use crate::sim::parameter::Parameters;
+#[cfg_attr(
+    not(all(
+        target_os = "linux",
+        target_arch = "x86_64",
+        target_env = "gnu",
+        not(squall_portable)
+    )),
+    allow(unused_imports, reason = "the kernel asks")
+)]
+pub(super) use crate::telling::{listens, sweeps, tell};
 
 /// Set by the command where the tests are built against an instrumented tokio: its own subcommand, `test` or `nextest run`.
 const COMMAND: &str = "CARGO_SQUALL";
 /// Set by the command: where runs may switch.
 const POINTS: &str = "CARGO_SQUALL_POINTS";
-/// Set by the command: a file that takes a line for whatever a test has to tell.
-const REPORT: &str = "CARGO_SQUALL_REPORT";
 /// Set by the command: its own process, of whose longer search this run is a part.
 const PART: &str = "CARGO_SQUALL_PART";
 /// Set by the command: the test is to fail whatever it does, so that it shows whether failures are reported.
 const CANARY: &str = "CARGO_SQUALL_CANARY";
 /// In a log's description of its run: the order of tasks was decided by squall.
 pub(crate) const TASKS: &str = "tasks=chosen";
+/// Begins the word that says which parameters were set.
+const SET: &str = "parameters=";
 /// Begins the word that says where the run could switch.
 const SWITCHES: &str = "points=";
 
@@ -49,6 +58,19 @@ pub(crate) fn points() -> Option<String> {
         .ok()
         .filter(|points| points != "polls")?;
     Some(format!("{SWITCHES}{points}"))
+}
+
+/// In a log's description of its run: the parameters that were set.
+pub(crate) fn told_parameters(set: &Parameters) -> Option<String> {
+    (!set.is_empty()).then(|| format!("{SET}{set}"))
+}
+
+/// The parameters that a log was taken with, by its description.
+pub(crate) fn parameters(config: &str) -> Parameters {
+    let mut words = config.split(' ');
+    let set = words.find_map(|word| word.strip_prefix(SET));
+    // Made by `told_parameters`; one that somebody wrote otherwise by hand sets nothing.
+    set.and_then(Parameters::read).unwrap_or_default()
 }
 
 /// What of a log's description tells how its run was started: a run that was started otherwise takes other decisions.
@@ -108,6 +130,13 @@ pub(crate) enum Event<'a> {
         test: Name<'a>,
         places: Vec<Mark<'a>>,
     },
+    /// Where the command sweeps: a run failed, and the search goes on.
+    Failed {
+        test: Name<'a>,
+        seed: u64,
+        signature: &'a str,
+        headline: &'a str,
+    },
     /// A test is over.
     Ended {
         test: Name<'a>,
@@ -142,29 +171,6 @@ pub(crate) fn ended(test: Name<'_>, took: Duration, result: &Result<Summary, Fai
             failure: Some(failure),
         },
     });
-}
-
-/// Whether a command wants to be told.
-pub(super) fn listens() -> bool {
-    std::env::var_os(REPORT).is_some()
-}
-
-/// Tells the command, if it listens.
-pub(crate) fn tell(event: &Event<'_>) {
-    let Some(path) = std::env::var_os(REPORT) else {
-        return;
-    };
-    let mut line = serde_json::to_string(event).expect("squall bug: an event that is no JSON");
-    // One write, so that lines of tests that end at the same time do not mix. The command counts what is there: a line
-    // that cannot be written is missed there.
-    line.push('\n');
-    let file = OpenOptions::new().append(true).create(true).open(&path);
-    if let Err(error) = file.and_then(|mut file| file.write_all(line.as_bytes())) {
-        eprintln!(
-            "squall: cannot tell `cargo squall`: {}: {error}",
-            path.display()
-        );
-    }
 }
 
 /// What a failure weighs, in a word.

@@ -12,9 +12,10 @@ use super::batches::Batches;
 use super::command::{self, Event};
 use super::coverage::Coverage;
 use super::failure::{Failure, Summary};
-use super::judge::{Ended, Last};
+use super::judge::{Ended, Failed, How, Last};
 use super::origin::Origin;
 use super::protocol::Job;
+use super::render;
 use super::settings::{Isolation, Resolved, Which};
 use super::slot::{Slot, SlotError};
 use super::verify::Found;
@@ -25,6 +26,7 @@ use crate::kernel::abi::real::blackbox::Output;
 use crate::kernel::abi::real::interrupt::Listener;
 use crate::kernel::abi::real::{poll, process};
 use crate::kernel::{self, Domain, Tallies};
+use crate::sim::parameter::Parameters;
 
 /// How often the signs of life of the children are looked at.
 const LOOK: Duration = Duration::from_millis(50);
@@ -90,6 +92,8 @@ pub(crate) struct Coordinator<'a> {
     pub(crate) coverage: Coverage,
     /// What the runs counted.
     pub(crate) tallies: Tallies,
+    /// Those of the log that is run again, while it is.
+    pub(crate) parameters: Option<Parameters>,
     /// How far a search came that ends by itself.
     pub(crate) progress: Option<Progress>,
     /// Lines to print in the end, since a search may begin anew.
@@ -144,6 +148,8 @@ pub(crate) fn run(
             coordinator.tell_part();
             result
         }
+        // A sweep takes few seeds, and asks for figures.
+        None if command::sweeps() => result,
         None => result.map(|failure| failure.or_else(|| coordinator.unhit())),
     };
     match result {
@@ -189,6 +195,7 @@ impl<'a> Coordinator<'a> {
             profile: None,
             coverage: Coverage::default(),
             tallies: Tallies::default(),
+            parameters: None,
             progress: None,
             digests: Vec::new(),
         })
@@ -318,6 +325,7 @@ impl Coordinator<'_> {
             log: None,
             budget: None,
             profile: None,
+            parameters: None,
             trials: None,
         };
         let ended = self.alone(alone)?;
@@ -364,6 +372,11 @@ impl Coordinator<'_> {
                     .and_then(|failed| failed.failed.as_ref())
                     .map(|failed| failed.seed);
                 match &ended.failed {
+                    Some(one) if command::sweeps() => {
+                        self.tell_failed(one);
+                        let Job { first, count, .. } = ended.job;
+                        batches.done(first, count, ended.passed + 1, ended.took);
+                    }
                     Some(one) if lowest.is_none_or(|seed| one.seed < seed) => failed = Some(ended),
                     Some(_) => {}
                     // What they leave is made anew.
@@ -398,6 +411,7 @@ impl Coordinator<'_> {
             log: None,
             budget: None,
             profile: None,
+            parameters: None,
             trials: None,
         }
     }
@@ -449,6 +463,26 @@ impl Coordinator<'_> {
         });
     }
 
+    /// Tells a command that sweeps of a run that failed.
+    fn tell_failed(&self, failed: &Failed) {
+        let (signature, headline) = match &failed.how {
+            How::Run(report) => (
+                report.verdict.signature(),
+                render::headline(&report.verdict),
+            ),
+            How::Mismatch(_) => {
+                let what = "nondeterministic: the seed passed twice, differently";
+                (what.to_owned(), what.to_owned())
+            }
+        };
+        command::tell(&Event::Failed {
+            test: self.origin.name(),
+            seed: failed.seed,
+            signature: &signature,
+            headline: &headline,
+        });
+    }
+
     /// Runs seed 0 for its profile, if one of these seeds needs it and the job that they make would not come by it.
     pub(crate) fn learn(&mut self, first: u64, last: u64) -> Result<(), Trouble> {
         let mut seeds = first..=last;
@@ -485,6 +519,7 @@ impl Coordinator<'_> {
         {
             job.profile.clone_from(&self.profile);
         }
+        job.parameters.clone_from(&self.parameters);
         self.slots[0].give(job)?;
         loop {
             if let Some(ended) = self.wait()?.pop() {

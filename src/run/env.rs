@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::forms::Form;
 use super::settings::Isolation;
 use crate::explore::Selection;
+use crate::sim::parameter::{FORM, PARAMETERS, Parameters};
 use crate::units;
 
 /// What the environment asks for.
@@ -32,6 +33,7 @@ pub(crate) struct Environment {
     pub(crate) forms: Option<Vec<Form>>,
     pub(crate) shrink: Option<Option<Duration>>,
     pub(crate) explain: Option<Duration>,
+    pub(crate) parameters: Parameters,
 }
 
 /// A variable that cannot be used.
@@ -66,7 +68,7 @@ pub enum EnvError {
 }
 
 /// Every variable that users may set.
-const NAMES: [&str; 19] = [
+const NAMES: [&str; 20] = [
     "SQUALL_SEEDS",
     "SQUALL_FIRST",
     "SQUALL_SEED",
@@ -86,6 +88,7 @@ const NAMES: [&str; 19] = [
     "SQUALL_REPORT_AS",
     "SQUALL_SHRINK",
     "SQUALL_EXPLAIN",
+    PARAMETERS,
 ];
 
 impl Environment {
@@ -247,6 +250,9 @@ impl Environment {
                 let form = format!("some of {}, with commas between them", Form::names());
                 self.forms = Some(Form::list(text).ok_or_else(|| malformed(&form))?);
             }
+            PARAMETERS => {
+                self.parameters = Parameters::read(text).ok_or_else(|| malformed(FORM))?;
+            }
             "SQUALL_REPLAY" => return Err(malformed("the path of a saved choice log")),
             _ => return Err(malformed("the path of a directory, or off")),
         }
@@ -362,6 +368,9 @@ mod tests {
             ("SQUALL_REPORT", ""),
             ("SQUALL_REPORT_AS", ""),
             ("SQUALL_REPORT_AS", "html;lines"),
+            ("SQUALL_PARAMETERS", ""),
+            ("SQUALL_PARAMETERS", "pool=8"),
+            ("SQUALL_PARAMETERS", "{\"pool\":[8]}"),
         ];
         for (name, value) in wrong {
             let error = read(&[(name, value)]).unwrap_err().to_string();

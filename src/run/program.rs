@@ -193,6 +193,7 @@ fn survey(origin: &Origin, settings: &Resolved) -> Result<Survey, coordinator::T
             log: None,
             budget: None,
             profile: None,
+            parameters: None,
             trials: None,
         })?;
         survey.runs += 1;

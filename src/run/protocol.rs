@@ -17,6 +17,7 @@ use crate::explore::{Profile, Progress};
 use crate::kernel::abi::real::modules::Module;
 use crate::kernel::{Reached, Refused, Tallies, ThreadReport};
 use crate::report::Recorded;
+use crate::sim::parameter::Parameters;
 
 /// The variable that makes a process a zygote, and tells it which.
 pub(crate) const ZYGOTE: &str = "SQUALL_ZYGOTE";
@@ -85,6 +86,8 @@ pub(crate) struct Job {
     pub(crate) budget: Option<Duration>,
     /// What strategies may know of the test; `None` where it is not known, or none of them asks.
     pub(crate) profile: Option<Profile>,
+    /// Those of a log, where it is run again or made simpler; `None` for the test's own.
+    pub(crate) parameters: Option<Parameters>,
     /// Candidates to run in place of the seeds.
     pub(crate) trials: Option<Trials>,
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use super::command;
 use super::coordinator::{Coordinator, Trouble};
 use crate::choice::Log;
+use crate::sim::parameter::Parameters;
 
 impl Coordinator<'_> {
     /// Reads a log of this test's.
@@ -55,7 +56,7 @@ impl Coordinator<'_> {
         let before = logs.len();
         // Where tokio asks for the order of tasks, other decisions are taken than where it does not, and so where runs may
         // switch elsewhere.
-        let here = self.settings.describe();
+        let here = self.settings.describe(&Parameters::default());
         let here = command::kind(&here);
         logs.retain(|(_, log)| command::kind(&log.header.config) == here);
         if logs.len() < before {

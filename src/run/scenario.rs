@@ -69,6 +69,7 @@ fn over(settings: Settings, scenario: &Scenario) -> Settings {
         descriptors: said.descriptors.or(settings.descriptors),
         max_time: said.max_time.or(settings.max_time),
         max_steps: said.max_steps.or(settings.max_steps),
+        parameters: scenario.parameters(),
         ..settings
     }
 }

@@ -10,6 +10,7 @@ use super::forms::Form;
 use crate::explore::{Name, PROFILE_SEED, Selection};
 use crate::fault::Faults;
 use crate::kernel;
+use crate::sim::parameter::Parameters;
 
 /// How runs are kept apart.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -51,6 +52,8 @@ pub struct Settings {
     pub(crate) faults: Option<Faults>,
     pub(crate) keep_failures: Option<bool>,
     pub(crate) shrink: Option<Option<Duration>>,
+    /// What the scenario file sets.
+    pub(crate) parameters: Parameters,
 }
 
 macro_rules! setters {
@@ -171,6 +174,10 @@ pub(crate) struct Resolved {
     pub(crate) shrink: Option<Duration>,
     /// Whether the environment asks for it, so that a saved log is shrunk too.
     pub(crate) shrink_asked: bool,
+    /// The parameters that are set.
+    pub(crate) parameters: Parameters,
+    /// Of those, what the scenario file says.
+    pub(crate) filed: Parameters,
     /// How long to look into a failing run that is replayed from a log; `None` for not at all.
     pub(crate) explain: Option<Duration>,
     /// Whether the strategy comes from the environment, so that a replay needs it there again.
@@ -271,6 +278,8 @@ impl Resolved {
                 .unwrap_or(Some(Duration::from_secs(5))),
             shrink_asked: env.shrink.flatten().is_some(),
             explain: env.explain,
+            parameters: env.parameters.over(&settings.parameters),
+            filed: settings.parameters.clone(),
             strategy_from_env: env.strategy.is_some(),
         })
     }
@@ -293,7 +302,7 @@ impl Resolved {
     }
 
     /// The settings that a run depends on, for the header of a log.
-    pub(crate) fn describe(&self) -> String {
+    pub(crate) fn describe(&self, parameters: &Parameters) -> String {
         let mut words = vec![
             format!("cpus={}", self.cpus),
             format!("descriptors={}", self.descriptors),
@@ -320,6 +329,7 @@ impl Resolved {
         if let Some(points) = super::command::points() {
             words.push(points);
         }
+        words.extend(super::command::told_parameters(parameters));
         words.join(" ")
     }
 }

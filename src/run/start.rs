@@ -9,6 +9,7 @@ use super::settings::{Flavor, Resolved};
 use crate::fault::{self, Cancelled, Faults, Stress};
 use crate::kernel::{self, Domain};
 use crate::sim::Sim;
+use crate::sim::parameter::Parameters;
 
 /// The body of a test: runs on the first simulated thread of every run.
 pub(crate) type Body = dyn Fn(&Start) -> Result<(), String> + Send + Sync;
@@ -23,9 +24,14 @@ pub struct Start {
 }
 
 impl Start {
-    pub(crate) fn new(seed: u64, settings: &'static Resolved, scribe: &'static Scribe) -> Self {
+    pub(crate) fn new(
+        seed: u64,
+        settings: &'static Resolved,
+        parameters: &'static Parameters,
+        scribe: &'static Scribe,
+    ) -> Self {
         Start {
-            sim: Sim::new(seed),
+            sim: Sim::new(seed, parameters),
             flavor: settings.flavor,
             faults: settings.faults,
             hosts: &settings.hosts,

@@ -6,6 +6,7 @@ use super::coordinator::{Coordinator, Trouble};
 use super::explaining::often;
 use super::failure::Failure;
 use super::judge::{Ended, Failed, How};
+use super::origin::quoted;
 use super::page;
 use super::protocol::{Explain, Job, RunReport};
 use super::render::{self, Told};
@@ -15,6 +16,7 @@ use super::verdict::Verdict;
 use crate::choice::{Header, Log};
 use crate::explore::Profile;
 use crate::kernel::abi::real::blackbox::Output;
+use crate::sim::parameter::{PARAMETERS, Parameters};
 
 /// Runs longer than so many kernel entries are not traced: the text of their events would not fit the memory.
 const TRACED: u64 = 1_000_000;
@@ -194,7 +196,7 @@ impl Coordinator<'_> {
                 true => self.profile.clone().unwrap_or_default(),
                 false => Profile::default(),
             },
-            config: self.settings.describe(),
+            config: self.settings.describe(self.parameters()),
             digest: report.digest,
             signature: report.verdict.signature(),
         }
@@ -205,7 +207,19 @@ impl Coordinator<'_> {
             true => format!(" SQUALL_STRATEGY={}", self.settings.strategy),
             false => String::new(),
         };
-        format!("SQUALL_SEED={seed:#x}{strategy}")
+        // What a scenario file says is read there again.
+        let parameters = match self.parameters() {
+            all if *all == self.settings.filed => String::new(),
+            all => format!(" {PARAMETERS}={}", quoted(&all.to_string())),
+        };
+        format!("SQUALL_SEED={seed:#x}{strategy}{parameters}")
+    }
+
+    /// The parameters that runs have now.
+    fn parameters(&self) -> &Parameters {
+        self.parameters
+            .as_ref()
+            .unwrap_or(&self.settings.parameters)
     }
 
     /// The failure of a report, rendered.
@@ -263,6 +277,14 @@ impl Coordinator<'_> {
 
     /// Runs a saved log; reports it if it fails.
     pub(crate) fn replay(&mut self, path: &Path, log: &Log) -> Result<Option<Failure>, Trouble> {
+        // It has the parameters that it was taken with, whatever is set now.
+        self.parameters = Some(super::command::parameters(&log.header.config));
+        let replayed = self.replay_so(path, log);
+        self.parameters = None;
+        replayed
+    }
+
+    fn replay_so(&mut self, path: &Path, log: &Log) -> Result<Option<Failure>, Trouble> {
         let mut job = explain(
             log.header.seed,
             1,
@@ -393,6 +415,7 @@ pub(super) fn explain(first: u64, count: u64, explain: Explain) -> Job {
         log: None,
         budget: None,
         profile: None,
+        parameters: None,
         trials: None,
     }
 }

@@ -102,6 +102,11 @@ fn reworded(message: &str) -> (String, Option<String>) {
         else {
             continue;
         };
+        // What the reader of TOML calls a date.
+        if name == "$__toml_private_datetime" {
+            let help = "in quotes it is a text".to_owned();
+            return ("a date cannot be used here".to_owned(), Some(help));
+        }
         // The names stand in backquotes: every second piece.
         let known: Vec<&str> = rest.split('`').skip(1).step_by(2).collect();
         let near = nearest(name, known.iter().copied());

@@ -3,6 +3,7 @@
 use super::error::ScenarioError;
 use super::faults::NemesisText;
 use super::load::TrafficText;
+use super::parameters::ParameterText;
 use super::values::{Count, Descriptors, Few, Hosts, Percent, Size, SomeTime, Strategy};
 use crate::sim::dependency::Behaviour;
 use serde::Deserialize;
@@ -23,6 +24,8 @@ pub(super) struct File {
     pub(super) run: Run,
     #[serde(default)]
     pub(super) settings: Table<toml::Value>,
+    #[serde(default)]
+    pub(super) parameters: Table<ParameterText>,
     #[serde(default)]
     pub(super) hosts: Table<HostText>,
     #[serde(default)]

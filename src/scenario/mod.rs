@@ -1,12 +1,13 @@
 //! Scenario files: what a test is run with, written in TOML beside its code, so that it can be changed without compiling.
 //!
-//! `#[squall::scenario("file.toml")]` comes in through `run/scenario.rs`. `file` is the form of a file as serde reads it, `load` and `faults`
-//! its chapters on traffic and on the nemesis, `values` the leaves, `error` says what is wrong and where. Calls `sim`, `traffic` and `fault`, and has nothing to do with runs.
+//! `#[squall::scenario("file.toml")]` comes in through `run/scenario.rs`. `file` is the form of a file as serde reads it, `load`, `faults` and `parameters`
+//! its chapters on traffic, on the nemesis and on what can be set from outside, `values` the leaves, `error` says what is wrong and where. Calls `sim`, `traffic` and `fault`, and has nothing to do with runs.
 
 mod error;
 mod faults;
 mod file;
 mod load;
+mod parameters;
 mod values;
 
 pub use error::ScenarioError;
@@ -15,6 +16,7 @@ pub(crate) use file::{Isolation as RunIsolation, Run};
 use crate::fault::{Nemesis, Plan};
 use crate::sim::Sim;
 use crate::sim::dependency::{Behaviour, Stub};
+use crate::sim::parameter::Parameters;
 use crate::traffic::{Load, Traffic};
 use error::nearest;
 use file::File;
@@ -95,6 +97,11 @@ impl Scenario {
     /// What the file says of how the test is run.
     pub(crate) fn run(&self) -> &Run {
         &self.file.content.run
+    }
+
+    /// The parameters that the file sets.
+    pub(crate) fn parameters(&self) -> Parameters {
+        parameters::set(&self.file.content.parameters)
     }
 
     /// The test that the file says it is for.

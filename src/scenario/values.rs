@@ -39,11 +39,7 @@ macro_rules! text_values {
 }
 
 fn time(text: &str) -> Result<Duration, String> {
-    let unit = text.trim_start_matches('0');
-    if unit.len() < text.len() && matches!(unit, "ns" | "us" | "ms" | "s" | "m" | "h" | "d") {
-        return Ok(Duration::ZERO);
-    }
-    let ns = units::nanoseconds(text);
+    let ns = units::time(text);
     ns.map(Duration::from_nanos)
         .ok_or_else(|| format!("{text:?} is no duration; it is {}", units::DURATION_FORM))
 }

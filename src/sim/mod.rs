@@ -8,6 +8,7 @@ mod faults;
 mod host;
 mod link;
 mod outcome;
+pub(crate) mod parameter;
 pub(crate) mod points;
 mod properties;
 pub(crate) mod scope;
@@ -20,10 +21,12 @@ pub use faults::{Settle, Unsettled};
 pub use host::Host;
 pub use link::{Latency, Link};
 pub use outcome::HostOutcome;
+pub use parameter::Parameter;
 pub use shape::Partition;
 pub use storage::Storage;
 
 use crate::fault::names;
+use parameter::Parameters;
 use std::time::Duration;
 
 /// The simulated world of one run.
@@ -32,12 +35,14 @@ use std::time::Duration;
 #[derive(Clone, Debug)]
 pub struct Sim {
     seed: u64,
+    /// Those that are set.
+    parameters: &'static Parameters,
 }
 
 impl Sim {
     /// The world of a seed.
-    pub(crate) fn new(seed: u64) -> Self {
-        Sim { seed }
+    pub(crate) fn new(seed: u64, parameters: &'static Parameters) -> Self {
+        Sim { seed, parameters }
     }
 
     /// The seed that this run follows from.

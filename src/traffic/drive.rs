@@ -43,6 +43,7 @@ impl Sim {
     /// ```
     pub fn traffic(&self, name: &str, load: impl Into<Load>) -> Traffic {
         Traffic {
+            seed: self.seed(),
             name: name.into(),
             load: load.into(),
             operations: Vec::new(),
@@ -115,6 +116,8 @@ impl Sim {
 #[derive(Clone, Debug)]
 #[must_use = "traffic does nothing until `run` is awaited"]
 pub struct Traffic {
+    /// The run's.
+    seed: u64,
     name: Arc<str>,
     load: Load,
     operations: Vec<(u32, Arc<str>)>,
@@ -262,7 +265,9 @@ impl Traffic {
         };
         let wanted = std::mem::take(&mut self.wanted);
         self.check_names(&wanted);
+        let seed = self.seed;
         let report = self.carry_out(Box::new(body)).await;
+        report.tell(seed);
         for (thresholds, site) in wanted {
             if let Err(broken) = report.expect(thresholds) {
                 kernel::violate(Violation {

@@ -22,6 +22,7 @@ mod send;
 mod signs;
 mod table;
 mod threshold;
+mod told;
 mod trace;
 
 pub use cx::Cx;

@@ -178,6 +178,21 @@ impl Latencies {
         (self.count() > 0).then(|| within(self.histogram.value_at_quantile(share)))
     }
 
+    /// How many latencies there are of about so many nanoseconds, in order.
+    pub(super) fn rough(&self) -> Vec<(u64, u64)> {
+        let mut counts: Vec<(u64, u64)> = Vec::new();
+        for value in self.histogram.iter_recorded() {
+            let ns = value.value_iterated_to();
+            let places = (ns | 1).ilog2().saturating_sub(7);
+            let ns = ns >> places << places;
+            match counts.last_mut().filter(|(last, _)| *last == ns) {
+                Some((_, count)) => *count += value.count_at_value(),
+                None => counts.push((ns, value.count_at_value())),
+            }
+        }
+        counts
+    }
+
     pub(super) fn least(&self) -> Option<u64> {
         (self.count() > 0).then_some(self.least)
     }

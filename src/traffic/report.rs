@@ -25,7 +25,7 @@ pub struct Report {
     pub(super) recoveries: Vec<Recovery>,
     pub(super) objective: f64,
     /// When it began, in virtual nanoseconds.
-    start: u64,
+    pub(super) start: u64,
     length: Duration,
     warm_up: Duration,
 }
@@ -123,11 +123,15 @@ impl Report {
     }
 
     fn figures<'a>(&self, tally: &'a Tally) -> Operation<'a> {
-        let counted = self.length.saturating_sub(self.warm_up);
         Operation {
             tally,
-            seconds: counted.as_secs_f64(),
+            seconds: self.counted().as_secs_f64(),
         }
+    }
+
+    /// How long the load lasted, without the warm-up.
+    pub(super) fn counted(&self) -> Duration {
+        self.length.saturating_sub(self.warm_up)
     }
 
     /// The figures of one operation; `None` if there is none of this name.
@@ -284,7 +288,7 @@ impl fmt::Display for Report {
             "traffic {}: {} requests in {}",
             self.name(),
             figure(self.count() as f64),
-            time(ns(self.length.saturating_sub(self.warm_up)) as f64)
+            time(ns(self.counted()) as f64)
         )?;
         match self.warm_up.is_zero() {
             true => writeln!(f)?,

@@ -35,6 +35,17 @@ async fn passes_async(sim: Sim) -> squall::Result {
     Ok(())
 }
 
+/// Fails with a pool of 4.
+#[squall::test(seeds = 3)]
+#[ignore]
+async fn asks_for_a_pool(sim: Sim) {
+    let pool: u32 = sim.parameter("pool", 8);
+    let patience = sim.parameter("patience", Duration::from_secs(1));
+    let other = tokio::spawn(tokio::time::sleep(patience));
+    other.await.unwrap();
+    assert_ne!(pool, 4, "a pool of 4");
+}
+
 /// Two threads, each reading and then writing: some orders lose an update.
 fn lost_update() -> u32 {
     let count = Arc::new(AtomicU32::new(0));

@@ -9,6 +9,7 @@ mod environment;
 mod events;
 mod fixtures;
 mod logs;
+mod parameters;
 mod processes;
 mod reports;
 mod stories;

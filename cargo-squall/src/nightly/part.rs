@@ -118,6 +118,8 @@ fn came(told: &str, output: &[u8], ended: Option<ExitStatus>) -> Came {
     for event in events::read(told) {
         match event {
             Event::Progress { .. } | Event::Places { .. } => {}
+            // Nights do not sweep.
+            Event::Parameter { .. } | Event::Traffic(_) | Event::Failed { .. } => {}
             Event::Part {
                 runs,
                 simulated,
