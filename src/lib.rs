@@ -81,6 +81,8 @@ pub use run::scenario;
 pub use run::{
     Builder, Error, Failure, Flavor, Isolation, Result, Returned, Settings, Summary, test,
 };
+#[cfg(feature = "schema")]
+pub use scenario::schema;
 #[cfg(feature = "scenario")]
 pub use scenario::{Scenario, ScenarioError};
 pub use sim::dependency::{self, Behaviour, Dependency, FailureMode};

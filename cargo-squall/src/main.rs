@@ -16,6 +16,7 @@ mod points;
 mod progress;
 mod saved;
 mod scenario;
+mod schema;
 mod status;
 mod style;
 mod suite;
@@ -58,6 +59,8 @@ enum Command {
     Run(scenario::Arguments),
     /// Runs the test of a scenario file with one value of its parameters after another, and compares what its traffic came to.
     Sweep(sweep::Arguments),
+    /// Prints the JSON Schema of scenario files, for editors.
+    Schema,
     /// Prints the completions of this command for a shell: bash, zsh, fish, elvish or powershell.
     Completions {
         /// The shell.
@@ -136,6 +139,7 @@ fn main() -> ExitCode {
         Command::Report(asked) => saved::report(&asked),
         Command::Init(asked) => init::run(&asked),
         Command::Run(asked) => scenario::run(&asked),
+        Command::Schema => Ok(schema::run()),
         Command::Sweep(asked) => sweep::run(&asked),
         Command::Completions { shell } => {
             let (mut command, mut out) = (Cli::command(), std::io::stdout());

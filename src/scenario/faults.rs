@@ -11,6 +11,7 @@ use std::time::Duration;
 use toml::Spanned;
 
 #[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(super) struct NemesisText {
     /// `false`: only the plan.
@@ -27,10 +28,12 @@ pub(super) struct NemesisText {
     #[serde(default)]
     breaking: Vec<String>,
     at_most_down: Option<Small>,
+    #[cfg_attr(feature = "schema", schemars(with = "Option<Names>"))]
     keeping_quorum: Option<Spanned<Names>>,
     calm: Option<Share>,
     enabled: Option<Share>,
     firing: Option<Share>,
+    #[cfg_attr(feature = "schema", schemars(with = "Option<Range<Time>>"))]
     period: Option<Spanned<Range<Time>>>,
     after: Option<Time>,
     lasting: Option<Time>,
@@ -51,6 +54,7 @@ fn yes() -> bool {
 
 /// `[nemesis.hosts]`.
 #[derive(Debug, Default, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 struct HostsText {
     down_for: Option<Range<Time>>,
@@ -65,6 +69,7 @@ struct HostsText {
 
 /// `[nemesis.links]`.
 #[derive(Debug, Default, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 struct LinksText {
     partition_for: Option<Range<Time>>,
@@ -85,14 +90,17 @@ struct LinksText {
 
 /// `[[nemesis.plan]]`.
 #[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 struct Entry {
     at: Time,
+    #[cfg_attr(feature = "schema", schemars(with = "FaultText"))]
     fault: Spanned<FaultText>,
     lasting: Option<SomeTime>,
 }
 
 #[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 enum FaultText {
     Crash(Names),
@@ -119,6 +127,7 @@ enum FaultText {
 }
 
 #[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 struct Jump {
     hosts: Names,
@@ -128,6 +137,7 @@ struct Jump {
 }
 
 #[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 struct DriftText {
     hosts: Names,
@@ -135,6 +145,7 @@ struct DriftText {
 }
 
 #[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 struct DescriptorsText {
     hosts: Names,
@@ -143,6 +154,7 @@ struct DescriptorsText {
 
 /// The link between two groups.
 #[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 struct Pair {
     a: Names,
@@ -152,6 +164,7 @@ struct Pair {
 }
 
 #[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 struct Split {
     shape: ShapeText,
@@ -161,6 +174,7 @@ struct Split {
 }
 
 #[derive(Clone, Copy, Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 enum ShapeText {
     IsolateOne,
@@ -171,6 +185,7 @@ enum ShapeText {
 }
 
 #[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 struct Shared {
     a: Names,
@@ -181,6 +196,7 @@ struct Shared {
 }
 
 #[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 struct Reordered {
     a: Names,
@@ -192,6 +208,7 @@ struct Reordered {
 }
 
 #[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 struct Slow {
     a: Names,
@@ -202,6 +219,7 @@ struct Slow {
 }
 
 #[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 struct Narrow {
     a: Names,
@@ -212,6 +230,7 @@ struct Narrow {
 }
 
 #[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 struct Late {
     a: Names,

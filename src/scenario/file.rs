@@ -14,6 +14,7 @@ use std::path::Path;
 pub(crate) type Table<T> = BTreeMap<String, T>;
 
 #[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(super) struct File {
     /// The editor's business.
@@ -23,6 +24,7 @@ pub(super) struct File {
     #[serde(default)]
     pub(super) run: Run,
     #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(with = "Table<serde_json::Value>"))]
     pub(super) settings: Table<toml::Value>,
     #[serde(default)]
     pub(super) parameters: Table<ParameterText>,
@@ -53,6 +55,7 @@ impl File {
 
 /// `[run]`: how the test is run, under what the environment says and over what the attribute says.
 #[derive(Debug, Default, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Run {
     pub(super) seeds: Option<Count>,
@@ -70,6 +73,7 @@ pub(crate) struct Run {
 }
 
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Isolation {
     Batch,
@@ -113,10 +117,12 @@ impl Run {
 
 /// `[hosts.NAME]`.
 #[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(super) struct HostText {
     count: Option<Hosts>,
     #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(with = "Table<serde_json::Value>"))]
     pub(super) settings: Table<toml::Value>,
 }
 
@@ -128,6 +134,7 @@ impl HostText {
 
 /// `[properties."NAME"]`.
 #[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(super) struct PropertyText {
     pub(super) within: Option<SomeTime>,

@@ -10,8 +10,10 @@ use std::path::{Path, PathBuf};
 use toml::Spanned;
 
 #[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(super) struct TrafficText {
+    #[cfg_attr(feature = "schema", schemars(with = "Vec<Stage>"))]
     stages: Spanned<Vec<Stage>>,
     #[serde(default)]
     overlay: Vec<Stage>,
@@ -19,6 +21,7 @@ pub(super) struct TrafficText {
     evenly: bool,
     #[serde(default)]
     operations: BTreeMap<String, Few>,
+    #[cfg_attr(feature = "schema", schemars(with = "Option<KeysText>"))]
     keys: Option<Spanned<KeysText>>,
     timeout: Option<SomeTime>,
     patience: Option<SomeTime>,
@@ -26,8 +29,11 @@ pub(super) struct TrafficText {
     limit: Option<Count>,
     warm_up: Option<Time>,
     drain: Option<Time>,
+    #[cfg_attr(feature = "schema", schemars(with = "Option<SomeTime>"))]
     resolution: Option<Spanned<SomeTime>>,
+    #[cfg_attr(feature = "schema", schemars(with = "Option<Share>"))]
     objective: Option<Spanned<Share>>,
+    #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
     expect: Option<Spanned<String>>,
     /// Read from `expect` once the place is known.
     #[serde(skip)]
@@ -36,6 +42,7 @@ pub(super) struct TrafficText {
 
 /// A part of the load.
 #[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 enum Stage {
     Constant(Constant),
@@ -49,6 +56,7 @@ enum Stage {
 }
 
 #[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 struct Constant {
     rate: PerTime,
@@ -56,6 +64,7 @@ struct Constant {
 }
 
 #[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 struct Ramp {
     from: PerTime,
@@ -64,13 +73,16 @@ struct Ramp {
 }
 
 #[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 struct Stairs {
+    #[cfg_attr(feature = "schema", schemars(with = "Vec<PerTime>"))]
     rates: Spanned<Vec<PerTime>>,
     each: SomeTime,
 }
 
 #[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 struct SpikeText {
     usual: PerTime,
@@ -81,15 +93,18 @@ struct SpikeText {
 }
 
 #[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 struct Sine {
     low: PerTime,
+    #[cfg_attr(feature = "schema", schemars(with = "PerTime"))]
     high: Spanned<PerTime>,
     period: SomeTime,
     lasting: SomeTime,
 }
 
 #[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 struct Bursts {
     rate: PerTime,
@@ -99,6 +114,7 @@ struct Bursts {
 }
 
 #[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 struct UsersText {
     users: Few,
@@ -108,15 +124,18 @@ struct UsersText {
 }
 
 #[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 struct TraceText {
     /// From the directory of the scenario file.
+    #[cfg_attr(feature = "schema", schemars(with = "PathBuf"))]
     file: Spanned<PathBuf>,
     #[serde(skip)]
     read: Option<Trace>,
 }
 
 #[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 enum KeysText {
     Uniform(Count),
@@ -125,6 +144,7 @@ enum KeysText {
 }
 
 #[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 struct Hot {
     hot: Count,
@@ -133,6 +153,7 @@ struct Hot {
 }
 
 #[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 struct Zipf {
     keys: Count,
@@ -140,6 +161,7 @@ struct Zipf {
 }
 
 #[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 struct RetryText {
     most: Small,

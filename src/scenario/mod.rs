@@ -8,10 +8,14 @@ mod faults;
 mod file;
 mod load;
 mod parameters;
+#[cfg(feature = "schema")]
+mod schema;
 mod values;
 
 pub use error::ScenarioError;
 pub(crate) use file::{Isolation as RunIsolation, Run};
+#[cfg(feature = "schema")]
+pub use schema::schema;
 
 use crate::fault::{Nemesis, Plan};
 use crate::sim::Sim;

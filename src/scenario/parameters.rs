@@ -8,7 +8,7 @@ use serde_json::Value;
 use std::fmt;
 
 /// The most values of one parameter that a sweep goes through.
-const VALUES: usize = 64;
+pub(super) const VALUES: usize = 64;
 
 /// A number, a text, true or false.
 #[derive(Clone, Debug, PartialEq)]

@@ -122,7 +122,7 @@ macro_rules! bounded {
         pub(super) struct $name(pub(super) $inner);
 
         impl $name {
-            const BOUNDS: ($inner, $inner) = ($least, $most);
+            pub(super) const BOUNDS: ($inner, $inner) = ($least, $most);
         }
 
         impl<'de> Deserialize<'de> for $name {

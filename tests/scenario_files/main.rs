@@ -3,3 +3,4 @@
 
 mod bad;
 mod chance;
+mod schema;

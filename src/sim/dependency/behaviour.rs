@@ -68,6 +68,7 @@ pub struct Window {
 
 /// What the times of a [`Window`] count from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, serde::Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Since {
     /// The start of the run.

@@ -15,6 +15,9 @@ use super::behaviour::{
 use super::mode::FailureMode;
 use crate::units;
 
+#[cfg(feature = "schema")]
+mod schema;
+
 /// Reads `30s`, `0ms` and the like.
 pub(super) fn duration(text: &str) -> Option<Duration> {
     let unit = text.trim_start_matches('0');
@@ -115,6 +118,7 @@ impl<'de> Deserialize<'de> for Shares {
 }
 
 #[derive(Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 enum Distribution {
     Fixed(Time),
@@ -126,6 +130,7 @@ enum Distribution {
 }
 
 #[derive(Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 struct Exponential {
     least: Time,
@@ -133,6 +138,7 @@ struct Exponential {
 }
 
 #[derive(Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 struct LogNormal {
     median: Time,
@@ -140,6 +146,7 @@ struct LogNormal {
 }
 
 #[derive(Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 struct Bimodal {
     usual: Latency,
@@ -206,6 +213,7 @@ impl<'de> Deserialize<'de> for Latency {
 }
 
 #[derive(Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 struct OutageText {
     at: Time,
@@ -215,6 +223,7 @@ struct OutageText {
 }
 
 #[derive(Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 struct BrownOutText {
     at: Time,
@@ -236,6 +245,7 @@ fn window(at: Time, lasts: Option<Time>, since: Since) -> Window {
 }
 
 #[derive(Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 struct FlappingText {
     period: Time,
@@ -243,6 +253,7 @@ struct FlappingText {
 }
 
 #[derive(Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 struct RateLimitText {
     calls: u32,
@@ -251,6 +262,7 @@ struct RateLimitText {
 }
 
 #[derive(Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 struct CapacityText {
     slots: u32,
@@ -259,6 +271,7 @@ struct CapacityText {
 }
 
 #[derive(Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 struct ColdStartText {
     lasts: Time,
@@ -266,6 +279,7 @@ struct ColdStartText {
 }
 
 #[derive(Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 struct BehaviourText {
     latency: Option<Latency>,
