@@ -5,9 +5,11 @@
 
 mod drive;
 mod existing;
+mod manifests;
 mod nightly;
 mod points;
 mod replays;
+mod scenarios;
 mod stories;
 
 use drive::{cargo_with, found, scratch, squall, squall_at, squall_with};
