@@ -2,6 +2,7 @@
 //! `src/run/command.rs`, and for what runs tell in a sweep `src/sim/parameter.rs` and `src/traffic/told.rs`.
 
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -110,6 +111,9 @@ pub enum Event {
         /// Runs that failed: the first ends the search, and is looked into.
         #[serde(default)]
         failures: u32,
+        /// Those, by signature.
+        #[serde(default)]
+        signatures: BTreeMap<String, u32>,
     },
     /// What a part of a longer search came to, besides how it ended.
     Part {

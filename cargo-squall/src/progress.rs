@@ -42,6 +42,7 @@ impl Progress {
             met,
             marks,
             failures,
+            signatures,
         } = event
         else {
             return;
@@ -54,11 +55,16 @@ impl Progress {
         if *marks > 0 {
             message.push_str(&format!(", {met} of {marks} that must happen did"));
         }
-        self.bar.set_message(message);
+        self.bar.set_message(message.clone());
         if *failures > 0 {
+            let kinds: Vec<String> = signatures
+                .iter()
+                .map(|(signature, runs)| format!("\n  {runs} failed: {}", line(signature)))
+                .collect();
+            self.bar.set_message(format!("{message}{}", kinds.concat()));
             // The search is over, so rates and times would mislead.
             self.bar.set_style(form(
-                "{spinner} {prefix} {pos} seeds, {msg}\n  a failure: it is confirmed and made simpler",
+                "{spinner} {prefix} {pos} seeds, {msg}\n  it is confirmed and made simpler",
             ));
             return;
         }
@@ -78,6 +84,16 @@ impl Progress {
     /// Takes the bar away.
     pub fn end(self) {
         self.bar.finish_and_clear();
+    }
+}
+
+/// As much of a signature as has room in a line.
+fn line(signature: &str) -> String {
+    const ROOM: usize = 80;
+    let first = signature.lines().next().unwrap_or_default();
+    match first.char_indices().nth(ROOM) {
+        Some((at, _)) => format!("{}…", &first[..at]),
+        None => first.to_owned(),
     }
 }
 

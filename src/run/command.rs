@@ -1,6 +1,7 @@
 //! Between a test and `cargo squall`, if that is what runs it: what the command says of itself, and what it is told of the
 //! test. `origin`, `settings`, `saved` and `entry` ask and tell here.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -117,6 +118,8 @@ pub(crate) enum Event<'a> {
         marks: u64,
         /// Runs that failed: the first ends the search, and is looked into.
         failures: u32,
+        /// Those, by signature.
+        signatures: &'a BTreeMap<String, u32>,
     },
     /// What a part of a longer search came to, besides how it ended.
     Part {

@@ -3,7 +3,7 @@
 //! The coordinator never runs the test's body. It hands out seeds, and when one fails it has it run again alone, with
 //! everything taken down, to see whether it fails the same way; `verify` has that part.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::os::fd::BorrowedFd;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -77,6 +77,8 @@ pub(crate) struct Coordinator<'a> {
     pub(crate) refused: HashSet<String>,
     pub(crate) runs: u64,
     failures: u32,
+    /// Those, by signature.
+    signatures: BTreeMap<String, u32>,
     /// Virtual nanoseconds of runs that passed, in all.
     pub(crate) simulated: u64,
     pub(crate) total: Option<u64>,
@@ -187,6 +189,7 @@ impl<'a> Coordinator<'a> {
             refused: HashSet::new(),
             runs: 0,
             failures: 0,
+            signatures: BTreeMap::new(),
             simulated: 0,
             total: None,
             told: None,
@@ -430,6 +433,13 @@ impl Coordinator<'_> {
         self.runs += ended.passed + u64::from(ended.failed.is_some());
         self.failures += u32::from(ended.failed.is_some());
         self.simulated += ended.simulated;
+        if let Some(failed) = &ended.failed {
+            let signature = match &failed.how {
+                How::Run(report) => report.verdict.signature(),
+                How::Mismatch(_) => "nondeterministic".to_owned(),
+            };
+            *self.signatures.entry(signature).or_default() += 1;
+        }
         self.tell_progress(ended.failed.is_some());
         self.keep_digests(ended);
         if ended.failed.is_none() && ended.job.batch && ended.passed > 1 {
@@ -460,6 +470,7 @@ impl Coordinator<'_> {
             met: marks[0][0] + marks[1][0],
             marks: marks[0][1] + marks[1][1],
             failures: self.failures,
+            signatures: &self.signatures,
         });
     }
 
