@@ -117,16 +117,13 @@ impl TimelineLayer {
         let Some(span) = context.span(id).filter(|span| self.wants(span.metadata())) else {
             return;
         };
-        let Some(words) = span
-            .extensions()
-            .get::<Words>()
-            .map(|words| words.path(span.name()))
-        else {
+        let extensions = span.extensions();
+        let Some(words) = extensions.get::<Words>() else {
             return;
         };
         let target = span.metadata().target();
         kernel::note("span", || {
-            json!({ "phase": phase, "id": id.into_u64(), "span": words, "target": target })
+            json!({ "phase": phase, "id": id.into_u64(), "span": words.path(span.name()), "target": target })
                 .to_string()
         });
     }

@@ -15,22 +15,6 @@ pub struct Arguments {
     pub selects: bool,
 }
 
-/// Options that take a value in a word of their own and leave no test out.
-const VALUED: [&str; 12] = [
-    "--manifest-path",
-    "--config",
-    "-Z",
-    "--target-dir",
-    "--profile",
-    "-F",
-    "--features",
-    "-j",
-    "--jobs",
-    "--target",
-    "--color",
-    "--message-format",
-];
-
 /// Options that leave tests out.
 const SELECT: [&str; 15] = [
     "-p",
@@ -53,6 +37,18 @@ const SELECT: [&str; 15] = [
 /// Options with a value that `cargo metadata` takes as well.
 const SHARED: [&str; 3] = ["--manifest-path", "--config", "-Z"];
 
+/// Other options that take a value in a word of their own and leave no test out.
+const VALUED: [&str; 8] = [
+    "--profile",
+    "-F",
+    "--features",
+    "-j",
+    "--jobs",
+    "--target",
+    "--color",
+    "--message-format",
+];
+
 impl Arguments {
     /// Reads the arguments of `cargo test` or of `cargo nextest`.
     pub fn of(words: &[OsString]) -> Self {
@@ -61,23 +57,14 @@ impl Arguments {
         let mut own = true;
         while let Some(word) = words.next() {
             let text = word.to_string_lossy();
-            found.selects |= !text.starts_with('-');
-            if !own {
-                found.runs_nothing |= matches!(&*text, "--list" | "--help" | "-h");
-                found.selects |= SELECT.contains(&text.split('=').next().unwrap_or(&text));
-                continue;
-            }
             let (name, attached) = match text.split_once('=') {
                 Some((name, value)) => (name, Some(OsString::from(value))),
                 None => (&*text, None),
             };
-            found.selects |= SELECT.contains(&name);
-            if attached.is_none()
-                && VALUED.contains(&name)
-                && !SHARED.contains(&name)
-                && name != "--target-dir"
-            {
-                words.next();
+            found.selects |= !text.starts_with('-') || SELECT.contains(&name);
+            if !own {
+                found.runs_nothing |= matches!(&*text, "--list" | "--help" | "-h");
+                continue;
             }
             match name {
                 "--" => own = false,
@@ -89,6 +76,9 @@ impl Arguments {
                     found
                         .metadata
                         .extend(attached.or_else(|| words.next().cloned()));
+                }
+                _ if attached.is_none() && VALUED.contains(&name) => {
+                    words.next();
                 }
                 _ => {}
             }

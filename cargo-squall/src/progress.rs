@@ -55,13 +55,11 @@ impl Progress {
         if *marks > 0 {
             message.push_str(&format!(", {met} of {marks} that must happen did"));
         }
-        self.bar.set_message(message.clone());
+        for (signature, runs) in signatures {
+            message.push_str(&format!("\n  {runs} failed: {}", line(signature)));
+        }
+        self.bar.set_message(message);
         if *failures > 0 {
-            let kinds: Vec<String> = signatures
-                .iter()
-                .map(|(signature, runs)| format!("\n  {runs} failed: {}", line(signature)))
-                .collect();
-            self.bar.set_message(format!("{message}{}", kinds.concat()));
             // The search is over, so rates and times would mislead.
             self.bar.set_style(form(
                 "{spinner} {prefix} {pos} seeds, {msg}\n  it is confirmed and made simpler",

@@ -19,6 +19,13 @@ pub(super) struct Operation {
     pub(super) call: Arc<dyn Fn() -> Answer + Send + Sync>,
 }
 
+impl Operation {
+    /// Whether this answer is no wrong one, where `healthy` is what it answered when all was well.
+    pub(super) fn accepts(&self, answer: &str, healthy: &str) -> bool {
+        self.varies || answer == healthy
+    }
+}
+
 type Check = Box<dyn Fn() -> Answer>;
 
 /// A service under audit: what can be asked of it, and what must be true of it.

@@ -232,11 +232,10 @@ impl<'a> Maker<'a> {
         );
         self.goes_on(number, event, actor);
         self.connects(number, event, actor, lane);
-        if let What::Note { kind, data } = &event.what {
-            self.tracks.note(event.at, kind, data);
-            if kind == "span" {
-                self.scope(number, event.thread, lane, data);
-            }
+        if let What::Note { kind, data } = &event.what
+            && let Some((phase, id)) = self.tracks.note(event.at, kind, data)
+        {
+            self.scope(number, event.thread, lane, &phase, id);
         }
     }
 
@@ -309,11 +308,8 @@ impl<'a> Maker<'a> {
     }
 
     /// A span of `tracing` is entered or left.
-    fn scope(&mut self, number: u32, thread: u32, lane: u32, data: &str) {
-        let Some((phase, id)) = tracks::phase(data) else {
-            return;
-        };
-        match phase.as_str() {
+    fn scope(&mut self, number: u32, thread: u32, lane: u32, phase: &str, id: u64) {
+        match phase {
             "enters" => {
                 self.entered.insert((thread, id), number);
             }

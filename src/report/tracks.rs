@@ -58,12 +58,6 @@ struct SpanNote {
     target: String,
 }
 
-/// What a note about a span says of it, and the span's number.
-pub(crate) fn phase(data: &str) -> Option<(String, u64)> {
-    let SpanNote { phase, id, .. } = serde_json::from_str(data).ok()?;
-    Some((phase, id))
-}
-
 /// Everything that notes told of.
 #[derive(Debug, Default)]
 pub(crate) struct Tracks {
@@ -133,8 +127,8 @@ pub(crate) struct Reader {
 }
 
 impl Reader {
-    /// Reads a note.
-    pub(crate) fn note(&mut self, at: u64, kind: &str, data: &str) {
+    /// Reads a note. Of one about a span, returns what it says of it, and the span's number.
+    pub(crate) fn note(&mut self, at: u64, kind: &str, data: &str) -> Option<(String, u64)> {
         match kind {
             "fault.begin" => {
                 if let Ok(Fault { id, what, hosts }) = serde_json::from_str(data) {
@@ -165,9 +159,10 @@ impl Reader {
                 }
             }
             "span" => {
-                if let Ok(span) = serde_json::from_str(data) {
-                    self.scope(at, span);
-                }
+                let span: SpanNote = serde_json::from_str(data).ok()?;
+                let (phase, id) = (span.phase.clone(), span.id);
+                self.scope(at, span);
+                return Some((phase, id));
             }
             "op" => {
                 if let Ok(op) = serde_json::from_str(data) {
@@ -176,6 +171,7 @@ impl Reader {
             }
             _ => {}
         }
+        None
     }
 
     fn scope(&mut self, at: u64, note: SpanNote) {

@@ -76,8 +76,7 @@ pub(crate) struct Coordinator<'a> {
     listener: Listener,
     pub(crate) refused: HashSet<String>,
     pub(crate) runs: u64,
-    failures: u32,
-    /// Those, by signature.
+    /// Runs that failed, by signature.
     signatures: BTreeMap<String, u32>,
     /// Virtual nanoseconds of runs that passed, in all.
     pub(crate) simulated: u64,
@@ -188,7 +187,6 @@ impl<'a> Coordinator<'a> {
             listener: Listener::new().map_err(Trouble::Wait)?,
             refused: HashSet::new(),
             runs: 0,
-            failures: 0,
             signatures: BTreeMap::new(),
             simulated: 0,
             total: None,
@@ -431,14 +429,9 @@ impl Coordinator<'_> {
     /// Books the seeds of a job, unless they only serve to look closer at a failure.
     pub(crate) fn count(&mut self, ended: &Ended) {
         self.runs += ended.passed + u64::from(ended.failed.is_some());
-        self.failures += u32::from(ended.failed.is_some());
         self.simulated += ended.simulated;
         if let Some(failed) = &ended.failed {
-            let signature = match &failed.how {
-                How::Run(report) => report.verdict.signature(),
-                How::Mismatch(_) => "nondeterministic".to_owned(),
-            };
-            *self.signatures.entry(signature).or_default() += 1;
+            *self.signatures.entry(failed.how.signature()).or_default() += 1;
         }
         self.tell_progress(ended.failed.is_some());
         self.keep_digests(ended);
@@ -448,6 +441,11 @@ impl Coordinator<'_> {
                 last,
             });
         }
+    }
+
+    /// How many runs failed.
+    fn failures(&self) -> u32 {
+        self.signatures.values().sum()
     }
 
     /// Tells the command how far the test is, now and then.
@@ -469,22 +467,17 @@ impl Coordinator<'_> {
             simulated: self.simulated,
             met: marks[0][0] + marks[1][0],
             marks: marks[0][1] + marks[1][1],
-            failures: self.failures,
+            failures: self.failures(),
             signatures: &self.signatures,
         });
     }
 
     /// Tells a command that sweeps of a run that failed.
     fn tell_failed(&self, failed: &Failed) {
-        let (signature, headline) = match &failed.how {
-            How::Run(report) => (
-                report.verdict.signature(),
-                render::headline(&report.verdict),
-            ),
-            How::Mismatch(_) => {
-                let what = "nondeterministic: the seed passed twice, differently";
-                (what.to_owned(), what.to_owned())
-            }
+        let signature = failed.how.signature();
+        let headline = match &failed.how {
+            How::Run(report) => render::headline(&report.verdict),
+            How::Mismatch(_) => signature.clone(),
         };
         command::tell(&Event::Failed {
             test: self.origin.name(),
@@ -583,12 +576,12 @@ impl Coordinator<'_> {
 
     /// Ends everything after Ctrl-C, says how far the test came, and ends the process with the last of its coordinators.
     fn interrupted(self) -> ! {
+        let failures = self.failures();
         let Coordinator {
             origin,
             slots,
             listener,
             runs,
-            failures,
             total,
             ..
         } = self;

@@ -51,6 +51,16 @@ pub(crate) enum How {
     Mismatch([u64; 2]),
 }
 
+impl How {
+    /// What failures of this kind have in common.
+    pub(crate) fn signature(&self) -> String {
+        match self {
+            How::Run(report) => report.verdict.signature(),
+            How::Mismatch(_) => "nondeterministic: the seed passed twice, differently".to_owned(),
+        }
+    }
+}
+
 /// A seed that passed.
 #[derive(Clone, Copy)]
 pub(crate) struct Last {

@@ -71,12 +71,9 @@ impl Cell {
 
     /// The values as `SQUALL_PARAMETERS` has them.
     pub fn parameters(&self) -> String {
-        let set: Map<String, Value> = self.values.iter().cloned().collect();
         // What the file lists and is no value is left to the test, which refuses the file.
-        let set: Map<String, Value> = set
-            .into_iter()
-            .filter(|(_, value)| !value.is_null())
-            .collect();
+        let set = self.values.iter().filter(|(_, value)| !value.is_null());
+        let set: Map<String, Value> = set.cloned().collect();
         Value::Object(set).to_string()
     }
 
@@ -145,18 +142,7 @@ impl Measured {
 
     /// The latency in nanoseconds that this share of the requests does not exceed.
     pub fn quantile(&self, share: f64) -> Option<u64> {
-        let all: u64 = self.latencies.values().sum();
-        let wanted = (all as f64 * share).ceil().max(1.0) as u64;
-        let mut so_far = 0;
-        let reached = |count: &u64| {
-            so_far += count;
-            so_far >= wanted
-        };
-        let mut reached = reached;
-        self.latencies
-            .iter()
-            .find(|(_, count)| reached(count))
-            .map(|(ns, _)| *ns)
+        quantile(&self.latencies, share)
     }
 
     /// The share of the requests that ended in errors, of those that ended.
@@ -166,20 +152,38 @@ impl Measured {
 
     /// Mean, least and most of the seeds.
     pub fn spread(&self) -> Option<[f64; 3]> {
-        let of = &self.throughput;
-        let mean = of.iter().sum::<f64>() / of.len() as f64;
-        let least = of.iter().copied().reduce(f64::min)?;
-        let most = of.iter().copied().reduce(f64::max)?;
-        Some([mean, least, most])
+        spread(&self.throughput)
     }
 
     /// Of the times that it took to recover: the median and the longest; and how often the service did not.
     pub fn recovery(&self) -> (Option<[u64; 2]>, usize) {
-        let mut took: Vec<u64> = self.recoveries.iter().flatten().copied().collect();
-        took.sort_unstable();
-        let figures = took.last().map(|most| [took[(took.len() - 1) / 2], *most]);
-        (figures, self.recoveries.len() - took.len())
+        recovery(&self.recoveries)
     }
+}
+
+fn quantile(latencies: &BTreeMap<u64, u64>, share: f64) -> Option<u64> {
+    let all: u64 = latencies.values().sum();
+    let wanted = (all as f64 * share).ceil().max(1.0) as u64;
+    let mut so_far = 0;
+    let mut reached = latencies.iter().skip_while(|(_, count)| {
+        so_far += **count;
+        so_far < wanted
+    });
+    reached.next().map(|(ns, _)| *ns)
+}
+
+fn spread(of: &[f64]) -> Option<[f64; 3]> {
+    let mean = of.iter().sum::<f64>() / of.len() as f64;
+    let least = of.iter().copied().reduce(f64::min)?;
+    let most = of.iter().copied().reduce(f64::max)?;
+    Some([mean, least, most])
+}
+
+fn recovery(of: &[Option<u64>]) -> (Option<[u64; 2]>, usize) {
+    let mut took: Vec<u64> = of.iter().flatten().copied().collect();
+    took.sort_unstable();
+    let figures = took.last().map(|most| [took[(took.len() - 1) / 2], *most]);
+    (figures, of.len() - took.len())
 }
 
 /// `pool=4 policy=backoff`.
@@ -205,25 +209,16 @@ fn as_object<S: Serializer>(values: &Values, to: S) -> Result<S::Ok, S::Error> {
 }
 
 fn as_spread<S: Serializer>(of: &[f64], to: S) -> Result<S::Ok, S::Error> {
-    let measured = Measured {
-        throughput: of.to_vec(),
-        ..Measured::default()
-    };
-    let spread = measured.spread();
     to.collect_map(
-        spread
+        spread(of)
             .iter()
             .flat_map(|of| ["mean", "least", "most"].into_iter().zip(of)),
     )
 }
 
 fn as_percentiles<S: Serializer>(of: &BTreeMap<u64, u64>, to: S) -> Result<S::Ok, S::Error> {
-    let measured = Measured {
-        latencies: of.clone(),
-        ..Measured::default()
-    };
     let shares = [("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p99.9", 0.999)];
-    to.collect_map(shares.map(|(name, share)| (name, measured.quantile(share))))
+    to.collect_map(shares.map(|(name, share)| (name, quantile(of, share))))
 }
 
 fn as_recovery<S: Serializer>(of: &[Option<u64>], to: S) -> Result<S::Ok, S::Error> {
@@ -234,11 +229,7 @@ fn as_recovery<S: Serializer>(of: &[Option<u64>], to: S) -> Result<S::Ok, S::Err
         median: Option<u64>,
         longest: Option<u64>,
     }
-    let measured = Measured {
-        recoveries: of.to_vec(),
-        ..Measured::default()
-    };
-    let (figures, not_recovered) = measured.recovery();
+    let (figures, not_recovered) = recovery(of);
     Told {
         disturbances: of.len(),
         not_recovered,

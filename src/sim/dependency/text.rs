@@ -20,11 +20,7 @@ mod schema;
 
 /// Reads `30s`, `0ms` and the like.
 pub(super) fn duration(text: &str) -> Option<Duration> {
-    let unit = text.trim_start_matches('0');
-    if unit.len() < text.len() && matches!(unit, "ns" | "us" | "ms" | "s" | "m" | "h" | "d") {
-        return Some(Duration::ZERO);
-    }
-    units::nanoseconds(text).map(Duration::from_nanos)
+    units::time(text).map(Duration::from_nanos)
 }
 
 /// A duration as [`duration`] reads it, in the largest unit that needs no fraction.
