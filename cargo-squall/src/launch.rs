@@ -7,6 +7,7 @@ use crate::arguments::Arguments;
 use crate::events::{self, Event, REPORT_VARIABLE, Word};
 use crate::exec::existing;
 use crate::instrument;
+use crate::live::{self, Bars};
 use crate::points::{Instrumented, Points};
 use crate::status;
 use crate::suite;
@@ -17,7 +18,7 @@ use std::ffi::OsString;
 use std::io::Read;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -111,19 +112,7 @@ pub fn observed(
         })
     }
     let readers = [collect(child.stderr.take()), collect(child.stdout.take())];
-    let mut seen = 0;
-    let ended = loop {
-        let ended = child.try_wait().context("cannot wait for cargo")?;
-        let told = std::fs::read_to_string(&run.report).unwrap_or_default();
-        // The last line may be half written.
-        let whole = told.rfind('\n').map_or(0, |at| at + 1);
-        events::read(told.get(seen..whole).unwrap_or_default()).for_each(|event| look(&event));
-        seen = seen.max(whole);
-        match ended {
-            Some(ended) => break ended,
-            None => std::thread::sleep(LOOK),
-        }
-    };
+    let ended = run.watch(&mut child, look)?;
     let printed = readers.map(|reader| reader.join().unwrap_or_default());
     let told = std::fs::read_to_string(&run.report).unwrap_or_default();
     let status = run.judge(ended, || run.compiles(&words));
@@ -270,11 +259,33 @@ impl Run {
 
     /// `cargo test`, and what it came to.
     fn tests(&self, words: &[OsString]) -> Result<u8> {
-        let ended = self
-            .command(&["test"], words)?
-            .status()
-            .context("cannot start cargo")?;
-        Ok(self.judge(ended, || self.compiles(words)))
+        if self.runs_nothing || !live::wanted() {
+            let ended = self.command(&["test"], words)?.status();
+            let ended = ended.context("cannot start cargo")?;
+            return Ok(self.judge(ended, || self.compiles(words)));
+        }
+        let mut command = self.command_with(&["test"], &live::settings(), words)?;
+        let (mut bars, mut child) = Bars::over(&mut command)?;
+        let ended = self.watch(&mut child, &mut |event| bars.see(event));
+        bars.end();
+        Ok(self.judge(ended?, || self.compiles(words)))
+    }
+
+    /// Waits for cargo; `look` gets what the tests tell, as soon as they do.
+    fn watch(&self, child: &mut Child, look: &mut dyn FnMut(&Event)) -> Result<ExitStatus> {
+        let mut seen = 0;
+        loop {
+            let ended = child.try_wait().context("cannot wait for cargo")?;
+            let told = std::fs::read_to_string(&self.report).unwrap_or_default();
+            // The last line may be half written.
+            let whole = told.rfind('\n').map_or(0, |at| at + 1);
+            events::read(told.get(seen..whole).unwrap_or_default()).for_each(|event| look(&event));
+            seen = seen.max(whole);
+            match ended {
+                Some(ended) => return Ok(ended),
+                None => std::thread::sleep(LOOK),
+            }
+        }
     }
 
     /// Whether the tests can be built. Asked only after a failure: what was built is not built again.
@@ -289,11 +300,21 @@ impl Run {
     }
 
     fn command(&self, verb: &[&str], words: &[OsString]) -> Result<Command> {
+        self.command_with(verb, &[], words)
+    }
+
+    fn command_with(
+        &self,
+        verb: &[&str],
+        settings: &[OsString],
+        words: &[OsString],
+    ) -> Result<Command> {
         let mut command = Command::new(cargo());
         command
             .args(verb)
             .args(&self.overriding)
             .args(&self.settings)
+            .args(settings)
             .envs(self.variables.iter().map(|(name, value)| (name, value)))
             .env(REPORT_VARIABLE, &self.report);
         if let Some(instrumented) = &self.instrumented {

@@ -11,6 +11,7 @@ mod init;
 mod instrument;
 mod launch;
 mod list;
+mod live;
 mod nightly;
 mod points;
 mod progress;

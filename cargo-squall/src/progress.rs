@@ -3,7 +3,8 @@
 
 use crate::events::Event;
 use crate::style;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressState, ProgressStyle};
+use std::fmt;
 use std::time::Duration;
 
 /// A bar for one test.
@@ -22,7 +23,15 @@ impl Progress {
 
     /// With nothing done. indicatif draws nothing where there is no terminal.
     pub fn new(name: &str) -> Progress {
-        let bar = ProgressBar::no_length();
+        Progress::shown(ProgressBar::no_length(), name)
+    }
+
+    /// Likewise, below the others.
+    pub fn among(others: &MultiProgress, name: &str) -> Progress {
+        Progress::shown(others.add(ProgressBar::no_length()), name)
+    }
+
+    fn shown(bar: ProgressBar, name: &str) -> Progress {
         bar.set_style(form("{spinner} {prefix} starts"));
         bar.set_prefix(name.to_owned());
         bar.enable_steady_tick(Duration::from_millis(120));
@@ -70,12 +79,12 @@ impl Progress {
             Some(total) => {
                 self.bar.set_length(*total);
                 self.bar.set_style(form(
-                    "{spinner} {prefix} {wide_bar:.green} {pos}/{len} seeds, {per_sec}, {eta} left\n  {msg}",
+                    "{spinner} {prefix} {wide_bar:.green} {pos}/{len} seeds, {rate}, {eta} left\n  {msg}",
                 ));
             }
-            None => self
-                .bar
-                .set_style(form("{spinner} {prefix} {pos} seeds, {per_sec}\n  {msg}")),
+            None => self.bar.set_style(form(
+                "{spinner} {prefix} {pos} seeds, {rate}, for {elapsed}\n  {msg}",
+            )),
         }
     }
 
@@ -97,5 +106,10 @@ fn line(signature: &str) -> String {
 
 fn form(template: &str) -> ProgressStyle {
     // The templates are those above.
-    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+    ProgressStyle::with_template(template)
+        .unwrap_or_else(|_| ProgressStyle::default_bar())
+        .with_key("rate", |state: &ProgressState, to: &mut dyn fmt::Write| {
+            // A bar without its rate is a bar still.
+            let _ = write!(to, "{:.0}/s", state.per_sec());
+        })
 }

@@ -15,6 +15,9 @@ pub const BAD: Style = Style::new()
     .bold()
     .fg_color(Some(Color::Ansi(AnsiColor::Red)));
 
+/// Left out.
+pub const WARNING: Style = Style::new().fg_color(Some(Color::Ansi(AnsiColor::Yellow)));
+
 /// Nanoseconds for people.
 pub fn time(ns: u64) -> String {
     let seconds = ns as f64 / 1e9;

@@ -5,6 +5,7 @@
 
 mod drive;
 mod existing;
+mod live;
 mod manifests;
 mod nightly;
 mod points;
