@@ -35,9 +35,9 @@ pub(super) struct TrafficText {
     objective: Option<Spanned<Share>>,
     #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
     expect: Option<Spanned<String>>,
-    /// Read from `expect` once the place is known.
+    /// Read from `expect` once the place is known, and that place.
     #[serde(skip)]
-    wanted: Option<Thresholds>,
+    wanted: Option<(Thresholds, String)>,
 }
 
 /// A part of the load.
@@ -239,7 +239,11 @@ impl TrafficText {
         if let Some(expect) = &self.expect {
             let read: Result<Thresholds, _> = expect.get_ref().parse();
             match read {
-                Ok(wanted) => self.wanted = Some(wanted),
+                Ok(wanted) => {
+                    let place = ScenarioError::at(path, text, expect.span(), String::new(), None);
+                    let place = format!("{}:{}:{}", path.display(), place.line(), place.column());
+                    self.wanted = Some((wanted, place));
+                }
                 Err(error) => {
                     let span = expect.span();
                     // Behind the quote, if the text stands there as it is.
@@ -309,7 +313,7 @@ impl TrafficText {
             traffic = traffic.objective(share.get_ref().0);
         }
         match &self.wanted {
-            Some(wanted) => traffic.expecting(wanted),
+            Some((wanted, place)) => traffic.expecting_at(wanted.clone(), place.clone()),
             None => traffic,
         }
     }

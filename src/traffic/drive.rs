@@ -130,7 +130,8 @@ pub struct Traffic {
     drain: Duration,
     resolution: Duration,
     objective: f64,
-    wanted: Vec<(Thresholds, &'static Location<'static>)>,
+    /// What must hold, and where that is stated.
+    wanted: Vec<(Thresholds, String)>,
 }
 
 impl Traffic {
@@ -232,11 +233,16 @@ impl Traffic {
     /// # Panics
     /// If the expression is wrong, before anything is sent; its text has a caret under the error.
     #[track_caller]
-    pub fn expecting(mut self, wanted: impl Wanted) -> Traffic {
+    pub fn expecting(self, wanted: impl Wanted) -> Traffic {
         match wanted.thresholds() {
-            Ok(thresholds) => self.wanted.push((thresholds, Location::caller())),
+            Ok(thresholds) => self.expecting_at(thresholds, Location::caller().to_string()),
             Err(error) => panic!("{error}"),
         }
+    }
+
+    /// Likewise, for what a file states at this place.
+    pub(crate) fn expecting_at(mut self, thresholds: Thresholds, place: String) -> Traffic {
+        self.wanted.push((thresholds, place));
         self
     }
 
@@ -274,7 +280,7 @@ impl Traffic {
                     property: broken.headline().to_owned(),
                     detail: broken.details().to_owned(),
                     values: Vec::new(),
-                    site: site.to_string(),
+                    site,
                     at: 0,
                     backtrace: None,
                 });
@@ -283,7 +289,7 @@ impl Traffic {
         report
     }
 
-    fn check_names(&self, wanted: &[(Thresholds, &'static Location<'static>)]) {
+    fn check_names(&self, wanted: &[(Thresholds, String)]) {
         let mut names = Names {
             gauges: known_names(),
             ..Names::default()
