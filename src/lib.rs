@@ -34,6 +34,10 @@
 //! The kernel runs on x86-64 Linux with glibc. Elsewhere this crate compiles, and a test says that the platform needs the
 //! portable engine.
 
+// In a build for madsim, what the library itself does with tokio is done with madsim's.
+#[cfg(squall_madsim)]
+extern crate madsim_tokio as tokio;
+
 #[doc(hidden)]
 pub mod kernel;
 
@@ -45,11 +49,14 @@ pub mod draw;
 #[doc(hidden)]
 pub mod explore;
 mod fault;
-#[cfg(all(
-    target_os = "linux",
-    target_arch = "x86_64",
-    target_env = "gnu",
-    not(squall_portable)
+#[cfg(any(
+    squall_madsim,
+    all(
+        target_os = "linux",
+        target_arch = "x86_64",
+        target_env = "gnu",
+        not(squall_portable)
+    )
 ))]
 mod report;
 mod run;

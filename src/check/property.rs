@@ -6,12 +6,13 @@
 use super::look::{Looker, Looking};
 use super::mark::{Monitor, Temperature};
 use super::{SOMETIMES, site};
-use crate::kernel::{self, Moment, Violation, Watch};
+use crate::kernel::{self, Moment, Violation, Watch, Watches};
 use crate::sim::scope;
 use std::fmt::Debug;
-use std::panic::{AssertUnwindSafe, Location, catch_unwind};
+use std::panic::Location;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use tokio::runtime::Runtime;
 
 /// When a property is looked at. All of them are looked at in the end too, when the body has returned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -186,10 +187,8 @@ fn add(what: impl FnOnce(&mut Book)) {
         kernel::my_host() == 0,
         "properties and monitors are stated by the test's body; a host may use what the body has stated"
     );
-    let watcher = std::thread::Builder::new().name("properties".to_owned());
-    let watcher = watcher.spawn(move || properties.watch());
     // It lives as long as the run.
-    drop(watcher.expect("squall bug: a simulated thread could not be started"));
+    kernel::watched_by("properties", properties);
 }
 
 /// What the thread waits for has changed.
@@ -202,33 +201,44 @@ pub(super) fn changed() {
 /// The last look, when the body has returned without an error.
 pub(crate) fn finish() {
     if let Some(properties) = scope::if_any::<Properties>() {
-        let mut runtime = None;
-        for mut entry in properties.take() {
-            entry.look(&mut runtime, Some(LAST));
-        }
+        kernel::carry_out(async {
+            let mut runtime = None;
+            for mut entry in properties.take() {
+                entry.look(&mut runtime, Some(LAST)).await;
+            }
+        });
         properties.check_monitors();
     }
 }
 
-impl Properties {
-    /// The life of the thread that looks.
-    fn watch(&self) {
-        let mut runtime = None;
-        loop {
-            let moment = kernel::watch(self.next());
-            let mut left = self.take();
-            left.retain_mut(|entry| !entry.is_due(moment) || entry.look_safely(&mut runtime));
-            kernel::keep_turn(|| {
-                let mut book = locked(&self.0);
-                left.append(&mut book.entries);
-                book.entries = std::mem::take(&mut left);
-            });
-            if moment != Moment::Step {
-                self.check_monitors();
+impl Watches for Properties {
+    type Kept = Option<Runtime>;
+
+    async fn look(&self, moment: Moment, runtime: &mut Option<Runtime>) {
+        let mut left = self.take();
+        let mut at = 0;
+        while let Some(entry) = left.get_mut(at) {
+            match !entry.is_due(moment) || entry.look_safely(runtime).await {
+                true => at += 1,
+                false => drop(left.remove(at)),
             }
+        }
+        kernel::keep_turn(|| {
+            let mut book = locked(&self.0);
+            left.append(&mut book.entries);
+            book.entries = std::mem::take(&mut left);
+        });
+        if moment != Moment::Step {
+            self.check_monitors();
         }
     }
 
+    fn next(&self) -> Watch {
+        Properties::next(self)
+    }
+}
+
+impl Properties {
     /// All entries, so that no lock is held while the program's own code looks.
     fn take(&self) -> Vec<Entry> {
         kernel::keep_turn(|| std::mem::take(&mut locked(&self.0).entries))
@@ -268,6 +278,25 @@ impl Properties {
     }
 }
 
+/// What a look that is a future comes to. Where looks have a thread of their own, so have they a runtime, which is built for the first.
+async fn answer<T>(runtime: &mut Option<Runtime>, looking: impl Future<Output = T>) -> T {
+    #[cfg(squall_madsim)]
+    {
+        let _ = runtime;
+        looking.await
+    }
+    #[cfg(not(squall_madsim))]
+    {
+        let runtime = runtime.get_or_insert_with(|| {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build();
+            runtime.expect("squall bug: a runtime for properties could not be built")
+        });
+        runtime.block_on(looking)
+    }
+}
+
 impl Entry {
     fn is_due(&self, moment: Moment) -> bool {
         match *locked(&self.check) {
@@ -278,8 +307,8 @@ impl Entry {
     }
 
     /// As [`Entry::look`] on a thread of the harness, where a panic of the program's closure would be lost.
-    fn look_safely(&mut self, runtime: &mut Option<tokio::runtime::Runtime>) -> bool {
-        let looked = catch_unwind(AssertUnwindSafe(|| self.look(runtime, None)));
+    async fn look_safely(&mut self, runtime: &mut Option<Runtime>) -> bool {
+        let looked = kernel::caught(self.look(runtime, None)).await;
         looked.unwrap_or_else(|payload| {
             let text = (payload.downcast_ref::<String>().map(String::as_str))
                 .or_else(|| payload.downcast_ref::<&str>().copied());
@@ -294,11 +323,7 @@ impl Entry {
     }
 
     /// Looks; false if there is no need to look again.
-    fn look(
-        &mut self,
-        runtime: &mut Option<tokio::runtime::Runtime>,
-        limit: Option<Duration>,
-    ) -> bool {
+    async fn look(&mut self, runtime: &mut Option<Runtime>, limit: Option<Duration>) -> bool {
         if let Some(released) = &mut self.released
             && kernel::keep_turn(released)
         {
@@ -307,19 +332,14 @@ impl Entry {
         let seen = match &mut self.look {
             Looker::Plain(look) => kernel::keep_turn(look),
             Looker::Asynchronous(look) => {
-                let runtime = runtime.get_or_insert_with(|| {
-                    let runtime = tokio::runtime::Builder::new_current_thread()
-                        .enable_all()
-                        .build();
-                    runtime.expect("squall bug: a runtime for properties could not be built")
-                });
                 let looking = look();
-                let seen = runtime.block_on(async {
+                let looking = async {
                     match limit {
                         Some(limit) => tokio::time::timeout(limit, looking).await.ok(),
                         None => Some(looking.await),
                     }
-                });
+                };
+                let seen = answer(runtime, looking).await;
                 let Some(seen) = seen else {
                     kernel::remark(|| {
                         format!(

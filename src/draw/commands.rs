@@ -203,7 +203,11 @@ impl<M: Machine> Commands<M> {
             if let Err(failed) = task.await
                 && failed.is_panic()
             {
+                #[cfg(not(squall_madsim))]
                 std::panic::resume_unwind(failed.into_panic());
+                // There a panic of a task ends the run, so this is not come to.
+                #[cfg(squall_madsim)]
+                panic!("{failed}");
             }
         }
         match history.check(&self.machine) {

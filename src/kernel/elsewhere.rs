@@ -57,6 +57,11 @@ pub fn stack_at_once() -> Option<String> {
     None
 }
 
+/// `false`: no run ends by unwinding.
+pub fn is_end(_: &(dyn std::any::Any + Send)) -> bool {
+    false
+}
+
 /// What a waker wakes, and would tell where there is a kernel.
 pub trait Watched: std::task::Wake + Send + Sync + 'static {
     /// Never called.

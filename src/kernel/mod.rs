@@ -5,7 +5,8 @@
 //! (the C boundary) and `thread` (the stack switch). Kernel state is touched only by the thread that runs, so it needs no
 //! lock, and kernel code never waits: it says who goes on, and `thread` switches there.
 //!
-//! The kernel exists on x86-64 Linux with glibc. Elsewhere only its vocabulary is compiled.
+//! The kernel exists on x86-64 Linux with glibc. Elsewhere only its vocabulary is compiled; in a build for madsim `portable` has the
+//! functions that the rest of the crate calls.
 
 mod errno;
 mod oracle;
@@ -13,11 +14,23 @@ mod outcome;
 mod path;
 mod record;
 mod vitals;
+mod waits;
 
 /// Declares what exists only where the kernel does.
 macro_rules! on_supported_platforms {
     ($($item:item)*) => { $(
         #[cfg(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu", not(squall_portable)))]
+        $item
+    )* };
+}
+
+/// Declares what exists where runs do, on whichever engine.
+macro_rules! where_runs_are {
+    ($($item:item)*) => { $(
+        #[cfg(any(
+            squall_madsim,
+            all(target_os = "linux", target_arch = "x86_64", target_env = "gnu", not(squall_portable))
+        ))]
         $item
     )* };
 }
@@ -37,7 +50,6 @@ on_supported_platforms! {
     mod rest;
     pub(crate) mod power;
     pub(crate) mod sched;
-    mod storage;
     mod tasks;
     #[cfg(test)]
     pub(crate) mod testing;
@@ -67,14 +79,31 @@ on_supported_platforms! {
     target_env = "gnu",
     not(squall_portable)
 )))]
+#[cfg_attr(squall_madsim, allow(dead_code, reason = "most of it madsim has"))]
 mod elsewhere;
-#[cfg(not(all(
-    target_os = "linux",
-    target_arch = "x86_64",
-    target_env = "gnu",
-    not(squall_portable)
-)))]
+#[cfg(all(
+    not(all(
+        target_os = "linux",
+        target_arch = "x86_64",
+        target_env = "gnu",
+        not(squall_portable)
+    )),
+    not(squall_madsim)
+))]
 pub use elsewhere::*;
+#[cfg(squall_madsim)]
+mod portable;
+#[cfg(squall_madsim)]
+pub use portable::*;
+#[cfg(squall_madsim)]
+pub use record::{About, Cause, Record, ThreadFacts, What};
+
+where_runs_are! {
+    mod output;
+    mod storage;
+
+    pub(crate) use output::Output;
+}
 
 pub use errno::{Errno, Result};
 pub use oracle::{
@@ -89,3 +118,4 @@ pub use path::{Delay, LinkChange, MILLION};
 pub(crate) use path::{exp, ln};
 pub use record::Event;
 pub use vitals::Vitals;
+pub use waits::*;

@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use super::protocol::{self, Explain, Frame, Job, RunReport};
 use super::scribe::{BodyEnd, PanicReport, Scribe};
-use super::settings::Resolved;
+use super::settings::{Resolved, audited};
 use super::start::{self, Body, Start};
 use super::verdict::Verdict;
 use crate::choice::{Choices, Decision, Log, Tape};
@@ -55,14 +55,6 @@ pub(super) struct Child {
     tallies: Tallies,
     /// The next run's output goes to the terminal as well.
     shown: bool,
-}
-
-/// Whether a passing seed is one of the `percent` that run twice.
-pub(crate) fn audited(seed: u64, percent: u32) -> bool {
-    let mixed = seed
-        .wrapping_mul(0x9e37_79b9_7f4a_7c15)
-        .wrapping_add(0x2545_f491_4f6c_dd1d);
-    ((u128::from(mixed) * 100) >> 64) < u128::from(percent)
 }
 
 /// How the second run of an audited seed is watched, the first one having had so many kernel entries: what an explained run
@@ -381,20 +373,7 @@ impl Child {
         let verdict = match (&outcome.end, end) {
             (End::Returned, Some(BodyEnd::Returned(Ok(())))) => return Verdict::Passed,
             (End::Returned, Some(BodyEnd::Returned(Err(message)))) => Verdict::Error { message },
-            (End::Returned, Some(BodyEnd::Panicked(message))) => {
-                // A panic that was caught and resumed has been taken down on the thread where it arose.
-                let known = panics
-                    .iter()
-                    .rev()
-                    .find(|panic| panic.message == message)
-                    .cloned();
-                Verdict::Panicked(known.unwrap_or_else(|| PanicReport {
-                    thread: "main".to_owned(),
-                    site: String::new(),
-                    message,
-                    backtrace: None,
-                }))
-            }
+            (End::Returned, Some(BodyEnd::Panicked(message))) => Verdict::of_panic(message, panics),
             (End::Returned, None) => Verdict::Error {
                 message: "the first thread of the run ended without returning from the test's body"
                     .to_owned(),
@@ -419,21 +398,7 @@ impl Child {
                     }
                 }
             },
-            (End::HostFailed { host, message }, _) => {
-                // The kernel hands on the panic's message with a word before it.
-                let panic = message.strip_prefix("panicked: ").and_then(|text| {
-                    panics
-                        .iter()
-                        .rev()
-                        .find(|panic| panic.message == text)
-                        .cloned()
-                });
-                Verdict::HostFailed {
-                    host: host.clone(),
-                    message: message.clone(),
-                    panic,
-                }
-            }
+            (End::HostFailed { host, message }, _) => Verdict::of_host(host, message, panics),
             (End::Violated(violation), _) => Verdict::Violated((**violation).clone()),
             (End::Deadlock(threads), _) => Verdict::Deadlock {
                 threads: threads.clone(),

@@ -74,9 +74,17 @@ pub(crate) fn parameters(config: &str) -> Parameters {
     set.and_then(Parameters::read).unwrap_or_default()
 }
 
+/// In a log's description of its run: the engine, where it is not the kernel.
+pub(crate) const ENGINE: Option<&str> = if cfg!(squall_madsim) {
+    Some("engine=madsim")
+} else {
+    None
+};
+
 /// What of a log's description tells how its run was started: a run that was started otherwise takes other decisions.
 pub(crate) fn kind(config: &str) -> Vec<&str> {
-    let told = |word: &&str| *word == TASKS || word.starts_with(SWITCHES);
+    let told =
+        |word: &&str| *word == TASKS || word.starts_with(SWITCHES) || word.starts_with("engine=");
     config.split(' ').filter(told).collect()
 }
 

@@ -5,7 +5,6 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::os::fd::BorrowedFd;
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use super::batches::Batches;
@@ -16,13 +15,15 @@ use super::judge::{Ended, Failed, How, Last};
 use super::origin::Origin;
 use super::protocol::Job;
 use super::render;
+use super::saved::{Saved, SavedError};
 use super::settings::{Isolation, Resolved, Which};
 use super::slot::{Slot, SlotError};
+use super::unhit::Searched;
 use super::verify::Found;
 use crate::check::{REACHABLE, SOMETIMES};
 use crate::choice::{Decision, LogError};
 use crate::explore::{Mutation, PROFILE_SEED, Profile, Progress};
-use crate::kernel::abi::real::blackbox::Output;
+use crate::kernel::Output;
 use crate::kernel::abi::real::interrupt::Listener;
 use crate::kernel::abi::real::{poll, process};
 use crate::kernel::{self, Domain, Tallies};
@@ -46,14 +47,9 @@ pub(crate) enum Trouble {
     /// A saved log cannot be used.
     #[error(transparent)]
     Log(#[from] LogError),
-    /// The saved logs cannot be listed.
-    #[error("cannot read the directory of saved logs {path}: {source}", path = path.display())]
-    Failures {
-        /// The directory.
-        path: PathBuf,
-        /// What the system says.
-        source: std::io::Error,
-    },
+    /// The saved logs cannot be used.
+    #[error(transparent)]
+    Saved(#[from] SavedError),
     /// Waiting failed.
     #[error("cannot wait for the runs: {0}")]
     Wait(std::io::Error),
@@ -142,16 +138,16 @@ pub(crate) fn run(
         let told = coordinator.coverage.told(kernel::edges());
         eprintln!("squall: {}: {told}", origin.test);
     }
-    coordinator.tell_places();
+    coordinator.searched().tell_places();
     let result = match part {
         // Other parts may come to what this one does not.
         Some(_) => {
-            coordinator.tell_part();
+            coordinator.searched().tell_part();
             result
         }
         // A sweep takes few seeds, and asks for figures.
         None if command::sweeps() => result,
-        None => result.map(|failure| failure.or_else(|| coordinator.unhit())),
+        None => result.map(|failure| failure.or_else(|| coordinator.searched().unhit())),
     };
     match result {
         Ok(None) => Ok(Summary {
@@ -204,11 +200,30 @@ impl<'a> Coordinator<'a> {
 }
 
 impl Coordinator<'_> {
+    /// Where the logs of the test are.
+    pub(crate) fn kept(&self) -> Saved<'_> {
+        Saved {
+            origin: self.origin,
+            settings: self.settings,
+        }
+    }
+
+    /// What it has come to.
+    fn searched(&self) -> Searched<'_> {
+        Searched {
+            origin: self.origin,
+            settings: self.settings,
+            tallies: &self.tallies,
+            runs: self.runs,
+            simulated: self.simulated,
+        }
+    }
+
     fn run(&mut self) -> Result<Option<Failure>, Trouble> {
         // Read before anything runs: a damaged log must not be found out after an hour.
         let replay = match &self.settings.which {
-            Which::Replay(path) => vec![self.load(path)?],
-            Which::Explore { .. } => self.saved()?,
+            Which::Replay(path) => vec![self.kept().load(path)?],
+            Which::Explore { .. } => self.kept().all()?,
             Which::Seed(_) | Which::Batch(..) => Vec::new(),
         };
         let slots = match self.settings.which {

@@ -5,9 +5,10 @@ use std::time::{Duration, Instant};
 
 use super::coordinator::{Coordinator, Trouble};
 use super::protocol::{Candidate, RunReport, Trials};
+use super::render::often;
 use super::shrinking::Counted;
 use super::verdict::Verdict;
-use crate::choice::explain::{SUFFIXES, clean_runs, findability, inevitable};
+use crate::choice::explain::{SUFFIXES, inevitable};
 use crate::choice::{Decision, Header, Log, Offer};
 use crate::kernel::{Domain, What};
 use crate::report::Recorded;
@@ -124,15 +125,6 @@ impl Coordinator<'_> {
         }
         Ok((ran as u64, failed))
     }
-}
-
-/// How often a failure shows, and what it takes to believe that it is gone.
-pub(super) fn often(failed: u64, runs: u64) -> String {
-    let p = findability(failed, runs);
-    format!(
-        "{failed} of {runs} runs failed so: {} clean runs in a row say with 95 % confidence that it is mended",
-        clean_runs(p)
-    )
 }
 
 /// When the decision was taken, by whom, and what it was or led to.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::child;
 use super::coordinator::{Coordinator, Trouble};
-use super::frames;
+use super::crash;
 use super::protocol::{Frame, Job, RunReport};
 use super::render;
 use super::settings::Which;
@@ -189,7 +189,7 @@ impl Coordinator<'_> {
         let backtrace = crash
             .as_ref()
             .filter(|_| places)
-            .map(|crash| frames::resolve(crash, modules))
+            .map(|crash| crash::resolve(crash, modules))
             .unwrap_or_default();
         let out_of_memory = child::allocation_failure(&black_box.output().text());
         let verdict = match (stuck, slot::ended_by(status)) {

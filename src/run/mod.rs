@@ -8,6 +8,8 @@
 //! `render`, `page`, `frames` belong to the first, `zygote` to the second, `child`, `trial`, `start`, `scribe` to the third; the
 //! rest is shared; `program` leads a preloaded program there. Only the zygote forks: other threads of libtest's process
 //! hold locks.
+//!
+//! In a build for madsim `in_process` takes the place of all three: each seed has a thread of libtest's process.
 
 #![cfg_attr(
     not(all(
@@ -33,6 +35,8 @@ mod returned;
 mod scenario;
 mod scribe;
 mod settings;
+#[cfg(squall_madsim)]
+pub mod stand_in;
 mod start;
 
 /// Declares what exists only where the kernel does.
@@ -48,30 +52,52 @@ on_supported_platforms! {
     mod child;
     mod coordinator;
     mod coverage;
+    mod crash;
     mod differ;
     mod entry;
     mod exhaust;
     mod explaining;
-    mod frames;
     mod judge;
     mod listing;
-    mod page;
     mod program;
     mod protocol;
-    mod render;
-    mod saved;
     mod shrinking;
     mod sites;
     mod slot;
     mod trial;
-    mod unhit;
-    mod verdict;
     mod verify;
     mod zygote;
 
     use entry::execute;
+}
+
+/// Declares what exists where runs do, on whichever engine.
+macro_rules! where_runs_are {
+    ($($item:item)*) => { $(
+        #[cfg(any(
+            squall_madsim,
+            all(target_os = "linux", target_arch = "x86_64", target_env = "gnu", not(squall_portable))
+        ))]
+        $item
+    )* };
+}
+
+where_runs_are! {
+    mod frames;
+    mod page;
+    mod ran;
+    mod render;
+    mod saved;
+    mod unhit;
+    mod verdict;
+
     pub(crate) use crate::units::show_nanoseconds;
 }
+
+#[cfg(squall_madsim)]
+mod in_process;
+#[cfg(squall_madsim)]
+use in_process::execute;
 
 #[cfg(feature = "scenario")]
 pub use attribute::scenario;
@@ -88,12 +114,19 @@ use start::Body;
 pub mod private {
     #[cfg(target_os = "linux")]
     pub use super::catalogue::TESTS;
+    #[cfg(not(squall_madsim))]
     pub use super::hooks::set as hook;
+    /// There are no hooks.
+    #[cfg(squall_madsim)]
+    pub fn hook(_: &mut tokio::runtime::Builder) {}
     pub use super::origin::Site;
+    #[cfg(squall_madsim)]
+    pub use super::stand_in as tokio;
     pub use super::start::Start;
     pub use crate::explore::named as strategy;
     #[cfg(target_os = "linux")]
     pub use squall_points::__private::linkme;
+    #[cfg(not(squall_madsim))]
     pub use tokio;
 
     use super::{Error, Origin, Returned, Settings, start};
@@ -178,15 +211,19 @@ pub(crate) fn unusable(test: &str, why: impl std::fmt::Display) -> Failure {
     }
 }
 
-#[cfg(not(all(
-    target_os = "linux",
-    target_arch = "x86_64",
-    target_env = "gnu",
-    not(squall_portable)
-)))]
+#[cfg(all(
+    not(all(
+        target_os = "linux",
+        target_arch = "x86_64",
+        target_env = "gnu",
+        not(squall_portable)
+    )),
+    not(squall_madsim)
+))]
 fn execute(origin: &Origin, _: &Settings, _: Box<Body>) -> std::result::Result<Summary, Failure> {
     Err(unusable(
         &origin.test,
-        "this platform needs the portable engine: the kernel runs on x86_64 Linux with glibc only",
+        "this platform needs the portable engine: the kernel runs on x86_64 Linux with glibc only; docs/madsim.md says how a \
+         test runs elsewhere",
     ))
 }

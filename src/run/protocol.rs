@@ -9,14 +9,12 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::failure::{Failure, Summary};
-use super::scribe::PanicReport;
-use super::verdict::Verdict;
+pub(crate) use super::ran::RunReport;
 use crate::choice::Offer;
 use crate::choice::shrink::Edit;
 use crate::explore::{Profile, Progress};
 use crate::kernel::abi::real::modules::Module;
-use crate::kernel::{Reached, Refused, Tallies, ThreadReport};
-use crate::report::Recorded;
+use crate::kernel::{Reached, Refused, Tallies};
 use crate::sim::parameter::Parameters;
 
 /// The variable that makes a process a zygote, and tells it which.
@@ -180,27 +178,6 @@ pub(crate) enum Frame {
     Hit(u64),
     /// The child could not do what it was told.
     Trouble(String),
-}
-
-/// Everything about one run.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct RunReport {
-    pub(crate) seed: u64,
-    pub(crate) strategy: String,
-    pub(crate) notes: Vec<String>,
-    pub(crate) verdict: Verdict,
-    pub(crate) digest: u64,
-    pub(crate) steps: u64,
-    pub(crate) virtual_ns: u64,
-    pub(crate) refused: Vec<Refused>,
-    pub(crate) panics: Vec<PanicReport>,
-    pub(crate) threads_left: Vec<ThreadReport>,
-    pub(crate) trace: Option<Recorded>,
-    pub(crate) backtrace: Option<String>,
-    /// What its process printed past the simulation.
-    pub(crate) outside: String,
-    /// Where the program left the log that it was to follow.
-    pub(crate) divergence: Option<String>,
 }
 
 /// Writes a message.

@@ -4,11 +4,12 @@ use std::fmt::Write;
 
 use super::command;
 use super::frames;
-use super::protocol::RunReport;
+use super::ran::RunReport;
 use super::scribe::PanicReport;
 use super::start::names_runtime;
 use super::verdict::{Difference, Verdict};
-use crate::kernel::abi::real::blackbox::Output;
+use crate::choice::explain::{clean_runs, findability};
+use crate::kernel::Output;
 use crate::kernel::{Event, Refused, ThreadReport, Violation};
 use crate::report::{self, Ending, Recorded, Size, Story};
 use crate::units::show_nanoseconds;
@@ -114,6 +115,15 @@ pub(crate) fn failure(told: &Told<'_>) -> String {
     page.0
 }
 
+/// How often a failure shows, and what it takes to believe that it is gone.
+pub(super) fn often(failed: u64, runs: u64) -> String {
+    let p = findability(failed, runs);
+    format!(
+        "{failed} of {runs} runs failed so: {} clean runs in a row say with 95 % confidence that it is mended",
+        clean_runs(p)
+    )
+}
+
 /// What kind of run it was.
 pub(super) fn facts(report: &RunReport) -> Vec<String> {
     let mut facts = vec![format!("strategy {}", report.strategy)];
@@ -128,6 +138,8 @@ pub(super) fn facts(report: &RunReport) -> Vec<String> {
             "{} of simulated time",
             show_nanoseconds(report.virtual_ns)
         ));
+    }
+    if report.steps > 0 {
         facts.push(format!("{} kernel entries", report.steps));
     }
     facts

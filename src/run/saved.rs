@@ -3,20 +3,44 @@
 use std::path::{Path, PathBuf};
 
 use super::command;
-use super::coordinator::{Coordinator, Trouble};
-use crate::choice::Log;
+use super::origin::Origin;
+use super::settings::Resolved;
+use crate::choice::{Log, LogError};
 use crate::sim::parameter::Parameters;
 
-impl Coordinator<'_> {
+/// Why saved logs cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SavedError {
+    /// One of them.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// They cannot be listed.
+    #[error("cannot read the directory of saved logs {path}: {source}", path = path.display())]
+    Failures {
+        /// The directory.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+}
+
+/// Where the logs of a test are.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Saved<'a> {
+    pub(crate) origin: &'a Origin,
+    pub(crate) settings: &'a Resolved,
+}
+
+impl Saved<'_> {
     /// Reads a log of this test's.
-    pub(crate) fn load(&self, path: &Path) -> Result<(PathBuf, Log), Trouble> {
+    pub(crate) fn load(&self, path: &Path) -> Result<(PathBuf, Log), SavedError> {
         let log = Log::load(path)?;
         log.check_origin(path, &self.origin.package, &self.origin.test)?;
         Ok((path.to_owned(), log))
     }
 
     /// This test's saved logs, in the order of their names.
-    pub(crate) fn saved(&self) -> Result<Vec<(PathBuf, Log)>, Trouble> {
+    pub(crate) fn all(&self) -> Result<Vec<(PathBuf, Log)>, SavedError> {
         let kept = self
             .settings
             .failures
@@ -25,7 +49,7 @@ impl Coordinator<'_> {
         let Some(directory) = kept else {
             return Ok(Vec::new());
         };
-        let unreadable = |source| Trouble::Failures {
+        let unreadable = |source| SavedError::Failures {
             path: directory.clone(),
             source,
         };
@@ -61,8 +85,8 @@ impl Coordinator<'_> {
         logs.retain(|(_, log)| command::kind(&log.header.config) == here);
         if logs.len() < before {
             eprintln!(
-                "squall: {}: {} saved logs are of runs that were started otherwise (with or without `cargo squall`, or with other \
-                 `--points`) and are left out",
+                "squall: {}: {} saved logs are of runs that were started otherwise (on another engine, with or without `cargo squall`, or with \
+                 other `--points`) and are left out",
                 self.origin.test,
                 before - logs.len()
             );

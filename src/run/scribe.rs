@@ -81,7 +81,7 @@ impl Scribe {
         }));
     }
 
-    fn panicked(&self, info: &PanicHookInfo<'_>) {
+    pub(super) fn panicked(&self, info: &PanicHookInfo<'_>) {
         let thread = std::thread::current()
             .name()
             .unwrap_or("unnamed")

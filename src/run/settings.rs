@@ -329,9 +329,18 @@ impl Resolved {
         if let Some(points) = super::command::points() {
             words.push(points);
         }
+        words.extend(super::command::ENGINE.map(str::to_owned));
         words.extend(super::command::told_parameters(parameters));
         words.join(" ")
     }
+}
+
+/// Whether a passing seed is one of the `percent` that run twice.
+pub(crate) fn audited(seed: u64, percent: u32) -> bool {
+    let mixed = seed
+        .wrapping_mul(0x9e37_79b9_7f4a_7c15)
+        .wrapping_add(0x2545_f491_4f6c_dd1d);
+    ((u128::from(mixed) * 100) >> 64) < u128::from(percent)
 }
 
 fn check(settings: &Settings) -> Result<(), SettingError> {

@@ -13,7 +13,7 @@ use crate::choice::shrink::{self, Edit, Run, Tries};
 use crate::choice::{Course, Departure, Guide, Log, Offer, guide};
 use crate::explore::Profile;
 use crate::kernel::Domain;
-use crate::kernel::abi::real::blackbox::Output;
+use crate::kernel::Output;
 
 /// The most candidates that a child gets at a time.
 const BATCH: usize = 512;

@@ -2,12 +2,15 @@
 //!
 //! The attribute macro writes code against [`Start`]; people write against `Builder`.
 
+#[cfg(not(squall_madsim))]
 use super::hooks;
 use super::returned::{Error, Returned};
 use super::scribe::{BodyEnd, Scribe};
 use super::settings::{Flavor, Resolved};
 use crate::fault::{self, Cancelled, Faults, Stress};
-use crate::kernel::{self, Domain};
+use crate::kernel;
+#[cfg(not(squall_madsim))]
+use crate::kernel::Domain;
 use crate::sim::Sim;
 use crate::sim::parameter::Parameters;
 
@@ -51,6 +54,15 @@ impl Start {
 
     /// How many workers the runtime of this run has; `None` stands for a `current_thread` runtime. Where the test leaves it
     /// open, the seed draws: one half of the seeds get `current_thread`, the others 1 to 8 workers.
+    #[cfg(squall_madsim)]
+    pub fn workers(&self) -> Option<usize> {
+        self.scribe.note("all tasks on one thread".to_owned());
+        None
+    }
+
+    /// How many workers the runtime of this run has; `None` stands for a `current_thread` runtime. Where the test leaves it
+    /// open, the seed draws: one half of the seeds get `current_thread`, the others 1 to 8 workers.
+    #[cfg(not(squall_madsim))]
     pub fn workers(&self) -> Option<usize> {
         let draw = |n| kernel::draw(Domain::Config, n).unwrap_or(0);
         let flavor = self.flavor.unwrap_or_else(|| match draw(2) {
@@ -116,6 +128,22 @@ pub(crate) fn run_body(body: &Body, start: &Start) {
 
 /// Runs an asynchronous body on a runtime as `#[tokio::test]` does: built on the run's first thread, all drivers enabled,
 /// dropped before the run ends.
+#[cfg(squall_madsim)]
+pub(crate) fn block_on<R: Returned>(
+    start: &Start,
+    body: impl Future<Output = R>,
+) -> Result<(), String> {
+    let returned = if start.faults == Faults::NONE {
+        kernel::block_on(body)
+    } else {
+        kernel::block_on(start.stressed(body))
+    };
+    returned.outcome()
+}
+
+/// Runs an asynchronous body on a runtime as `#[tokio::test]` does: built on the run's first thread, all drivers enabled,
+/// dropped before the run ends.
+#[cfg(not(squall_madsim))]
 pub(crate) fn block_on<R: Returned>(
     start: &Start,
     body: impl Future<Output = R>,

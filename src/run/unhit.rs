@@ -6,13 +6,25 @@ use std::fmt::Write;
 use squall_points::{Kind, Site};
 
 use super::command::{self, Event, Mark};
-use super::coordinator::Coordinator;
 use super::failure::Failure;
-use super::settings::Which;
+use super::origin::Origin;
+use super::settings::{Resolved, Which};
 use crate::check::{REACHABLE, SOMETIMES};
+use crate::kernel::Tallies;
 use crate::sim::points::POINT;
 
-impl Coordinator<'_> {
+/// What a search came to.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Searched<'a> {
+    pub(super) origin: &'a Origin,
+    pub(super) settings: &'a Resolved,
+    pub(super) tallies: &'a Tallies,
+    pub(super) runs: u64,
+    /// Virtual nanoseconds.
+    pub(super) simulated: u64,
+}
+
+impl Searched<'_> {
     /// Tells the command how often this part of its search came to each.
     pub(super) fn tell_part(&self) {
         let mut marks = Vec::new();

@@ -140,6 +140,33 @@ pub struct Difference {
 }
 
 impl Verdict {
+    /// The body panicked, with this message.
+    pub(super) fn of_panic(message: String, panics: &[PanicReport]) -> Verdict {
+        // A panic that was caught and resumed has been taken down on the thread where it arose.
+        let mut known = panics.iter().rev();
+        let known = known.find(|panic| panic.message == message).cloned();
+        Verdict::Panicked(known.unwrap_or_else(|| PanicReport {
+            thread: "main".to_owned(),
+            site: String::new(),
+            message,
+            backtrace: None,
+        }))
+    }
+
+    /// The program of a host failed, with this message.
+    pub(super) fn of_host(host: &str, message: &str, panics: &[PanicReport]) -> Verdict {
+        // The engine hands on a panic's message with a word before it.
+        let panic = message.strip_prefix("panicked: ").and_then(|text| {
+            let mut known = panics.iter().rev();
+            known.find(|panic| panic.message == text).cloned()
+        });
+        Verdict::HostFailed {
+            host: host.to_owned(),
+            message: message.to_owned(),
+            panic,
+        }
+    }
+
     /// Whether the run held.
     pub fn passed(&self) -> bool {
         matches!(self, Verdict::Passed)

@@ -3,19 +3,19 @@
 use std::path::{Path, PathBuf};
 
 use super::coordinator::{Coordinator, Trouble};
-use super::explaining::often;
 use super::failure::Failure;
 use super::judge::{Ended, Failed, How};
 use super::origin::quoted;
 use super::page;
 use super::protocol::{Explain, Job, RunReport};
+use super::render::often;
 use super::render::{self, Told};
 use super::settings::Which;
 use super::shrinking::{Shrunk, Simpler, told};
 use super::verdict::Verdict;
 use crate::choice::{Header, Log};
 use crate::explore::Profile;
-use crate::kernel::abi::real::blackbox::Output;
+use crate::kernel::Output;
 use crate::sim::parameter::{PARAMETERS, Parameters};
 
 /// Runs longer than so many kernel entries are not traced: the text of their events would not fit the memory.
@@ -164,7 +164,7 @@ impl Coordinator<'_> {
         if matches!(self.settings.which, Which::Explore { .. }) && !self.exhaustive() {
             remarks.push(often(1, self.runs));
         }
-        let (path, kept) = self.keep(&log);
+        let (path, kept) = self.kept().keep(&log);
         // The number of a run of an exhaustive search stands for all runs before it, and a seed for the run as it was.
         let direct = path.as_ref().filter(|_| simpler || self.exhaustive());
         let (variables, unshrunk) = match direct {

@@ -10,10 +10,10 @@ use std::os::unix::net::UnixStream;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::time::{Duration, Instant};
 
-use super::child::{self, Equipment, audited};
+use super::child::{self, Equipment};
 use super::protocol::{self, Answer, Birth, Command, Job, Trials};
 use super::scribe::Scribe;
-use super::settings::Resolved;
+use super::settings::{Resolved, audited};
 use super::start::Body;
 use crate::kernel::abi::real::blackbox::BlackBox;
 use crate::kernel::abi::real::process::{self, Fork};

@@ -1,7 +1,6 @@
-//! Something that the harness does on a thread of its own while a test awaits it, on whatever runtime.
+//! Something that the harness does beside the program while a test awaits it, on whatever runtime.
 
 use crate::kernel;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
@@ -14,15 +13,18 @@ struct Shared<T> {
 /// Begins at its first poll, and goes on to its end even if this is dropped.
 pub(super) struct Errand<T> {
     name: &'static str,
-    job: Option<Box<dyn FnOnce() -> T + Send>>,
+    job: Option<Pin<Box<dyn Future<Output = T> + Send>>>,
     shared: Arc<Mutex<Shared<T>>>,
 }
 
 impl<T: Send + 'static> Errand<T> {
-    pub(super) fn new(name: &'static str, job: impl FnOnce() -> T + Send + 'static) -> Errand<T> {
+    pub(super) fn new(
+        name: &'static str,
+        job: impl Future<Output = T> + Send + 'static,
+    ) -> Errand<T> {
         Errand {
             name,
-            job: Some(Box::new(job)),
+            job: Some(Box::pin(job)),
             shared: Arc::new(Mutex::new(Shared {
                 result: None,
                 waker: None,
@@ -42,8 +44,8 @@ impl<T: Send + 'static> Future for Errand<T> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
         if let Some(job) = self.job.take() {
             let (name, shared) = (self.name, self.shared.clone());
-            let work = move || {
-                let result = catch_unwind(AssertUnwindSafe(job)).unwrap_or_else(|_| {
+            let work = async move {
+                let result = kernel::caught(job).await.unwrap_or_else(|_| {
                     kernel::fail_host(format!("{name} did not come to its end: see the panic"))
                 });
                 let waker = {
@@ -55,7 +57,7 @@ impl<T: Send + 'static> Future for Errand<T> {
                     waker.wake();
                 }
             };
-            kernel::spawn_background(self.name, Box::new(work));
+            kernel::background(self.name, work);
         }
         let mut shared = lock(&self.shared);
         match shared.result.take() {

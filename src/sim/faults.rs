@@ -49,7 +49,7 @@ impl Sim {
     /// itself changed, limits of descriptors, and what the test said of its fault points, stay.
     pub async fn heal(&self) {
         self.buggify(false);
-        Errand::new("heal", || nemesis::heal(&board())).await;
+        Errand::new("heal", async { nemesis::heal(&board()).await }).await;
     }
 
     /// Ends every nemesis, but heals only a majority of these hosts, which the seed chooses, and freezes the rest in its faults (after TigerBeetle's VOPR): a system
@@ -61,7 +61,8 @@ impl Sim {
     pub async fn heal_quorum(&self, hosts: impl Hosts) -> Vec<Host> {
         let hosts = numbers(hosts.names());
         assert!(!hosts.is_empty(), "heal_quorum needs at least one host");
-        let healed = Errand::new("heal", || nemesis::heal_quorum(&board(), hosts)).await;
+        let heal = async { nemesis::heal_quorum(&board(), hosts).await };
+        let healed = Errand::new("heal", heal).await;
         let all = self.hosts();
         let healed = healed.into_iter().map(|id| all[usize::from(id)].clone());
         healed.collect()
@@ -119,7 +120,7 @@ impl IntoFuture for Settle {
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(Errand::new("settle", move || wait(self)))
+        Box::pin(Errand::new("settle", wait(self)))
     }
 }
 
@@ -134,7 +135,7 @@ pub struct Unsettled {
 }
 
 /// Looks at the world whenever something has happened in it.
-fn wait(settle: Settle) -> Result<(), Unsettled> {
+async fn wait(settle: Settle) -> Result<(), Unsettled> {
     /// After an event, so long until what it sets off is looked at.
     const AFTER: u64 = 20_000;
     let horizon = ns(settle.idle_for);
@@ -144,7 +145,7 @@ fn wait(settle: Settle) -> Result<(), Unsettled> {
     let mut next = now() + AFTER;
     loop {
         if now() < next {
-            std::thread::sleep(Duration::from_nanos(next - now()));
+            kernel::rest(next - now()).await;
         }
         let Some(unrest) = kernel::unrest(horizon) else {
             return Ok(());

@@ -2,7 +2,9 @@
 
 use super::Hosts;
 use super::link::ns;
-use super::outcome::{HostOutcome, Worded};
+use super::outcome::HostOutcome;
+#[cfg(not(squall_madsim))]
+use super::outcome::Worded;
 use super::storage::Storage;
 use crate::kernel::{self, HostChange, HostState};
 use std::any::Any;
@@ -323,12 +325,57 @@ where
     host
 }
 
+/// Starts a host whose program is the future that `program` makes, on a runtime of its own: with so many workers, or on the current thread.
+#[cfg(not(squall_madsim))]
+pub(super) fn start_on_runtime<F, Fut>(name: &str, workers: Option<usize>, program: F) -> Host
+where
+    F: Fn() -> Fut + Send + 'static,
+    Fut: Future + 'static,
+    Fut::Output: HostOutcome,
+{
+    start(name, on_runtime(workers, program))
+}
+
+/// Starts a host whose program is the future that `program` makes, on a node of madsim's.
+#[cfg(squall_madsim)]
+pub(super) fn start_on_runtime<F, Fut>(name: &str, workers: Option<usize>, program: F) -> Host
+where
+    F: Fn() -> Fut + Send + 'static,
+    Fut: Future + 'static,
+    Fut::Output: HostOutcome,
+{
+    if workers.is_some() {
+        kernel::refuse(
+            "a host with workers (Sim::host_with_workers)",
+            "all tasks run on one thread; start it with Sim::host",
+        );
+    }
+    let Some(info) = kernel::claim_host(name) else {
+        panic!(
+            "the host {name:?} has a program already: host names must differ, and \"test\" is the test's own"
+        );
+    };
+    let host = Host::from(info);
+    let main = move || -> std::pin::Pin<Box<dyn Future<Output = ()>>> {
+        let future = program();
+        Box::pin(async move {
+            match kernel::caught(async { future.await.failure() }).await {
+                Ok(None) => kernel::program_ends(),
+                Ok(Some(failure)) => kernel::fail_host(failure),
+                Err(payload) => {
+                    kernel::fail_host(format!("panicked: {}", message(payload.as_ref())))
+                }
+            }
+        })
+    };
+    kernel::begin_program(host.id, Box::new(main));
+    host
+}
+
 /// A `main` that drives the future that `program` makes on a tokio runtime of its own: with so many workers, or on the
 /// current thread. Every driver is enabled.
-pub(super) fn on_runtime<F, Fut>(
-    workers: Option<usize>,
-    program: F,
-) -> impl Fn() -> Worded + Send + 'static
+#[cfg(not(squall_madsim))]
+fn on_runtime<F, Fut>(workers: Option<usize>, program: F) -> impl Fn() -> Worded + Send + 'static
 where
     F: Fn() -> Fut + Send + 'static,
     Fut: Future + 'static,

@@ -71,7 +71,7 @@ impl Sim {
         Fut: Future + 'static,
         Fut::Output: HostOutcome,
     {
-        host::start(name, host::on_runtime(None, program))
+        host::start_on_runtime(name, None, program)
     }
 
     /// As [`Sim::host`], on a multi-thread tokio runtime with so many workers.
@@ -85,7 +85,7 @@ impl Sim {
         Fut::Output: HostOutcome,
     {
         assert!(workers > 0, "a runtime has at least one worker");
-        host::start(name, host::on_runtime(Some(workers), program))
+        host::start_on_runtime(name, Some(workers), program)
     }
 
     /// As [`Sim::host`], but `program` is the host's whole `main`: plain code, or code that builds a runtime of its own. When it

@@ -40,8 +40,10 @@ impl<E: Debug> HostOutcome for Result<(), E> {
 }
 
 /// A failure that was put into words already.
+#[cfg(not(squall_madsim))]
 pub(super) struct Worded(pub(super) Option<String>);
 
+#[cfg(not(squall_madsim))]
 impl HostOutcome for Worded {
     fn failure(self) -> Option<String> {
         self.0

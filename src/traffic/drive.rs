@@ -13,7 +13,7 @@ use super::signs::known_names;
 use super::threshold::{Names, Thresholds, Wanted};
 use crate::kernel::{self, Violation};
 use crate::sim::{Sim, scope};
-use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
+use std::panic::{Location, resume_unwind};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
@@ -351,15 +351,11 @@ impl Traffic {
         };
         let stop = Stop(shared.clone());
         let planner = shared.clone();
-        std::thread::Builder::new()
-            .name(format!("traffic {}", self.name))
-            .spawn(move || {
-                let work = AssertUnwindSafe(|| plan.carry_out(&planner, &runtime));
-                if let Err(payload) = catch_unwind(work) {
-                    planner.panicked(payload);
-                }
-            })
-            .expect("a thread that sends the traffic");
+        kernel::beside(format!("traffic {}", self.name), async move {
+            if let Err(payload) = kernel::caught(plan.carry_out(&planner, &runtime)).await {
+                planner.panicked(payload);
+            }
+        });
         std::future::poll_fn(|cx| shared.poll_done(cx)).await;
         drop(stop);
         let mut state = shared.lock();

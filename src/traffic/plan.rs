@@ -8,6 +8,7 @@ use super::pieces::Arrivals;
 use super::send::{Shared, draw};
 use super::signs::Sample;
 use super::trace::Entry;
+use crate::kernel;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -125,7 +126,7 @@ pub(super) struct Plan {
 
 impl Plan {
     /// Does it; returns when everything is over.
-    pub(super) fn carry_out(self, shared: &Arc<Shared>, runtime: &Handle) {
+    pub(super) async fn carry_out(self, shared: &Arc<Shared>, runtime: &Handle) {
         let mut streams: Vec<Stream> = self.load.parts.iter().map(stream).collect();
         streams.iter_mut().for_each(Stream::advance);
         let length = ns(self.load.length());
@@ -143,7 +144,7 @@ impl Plan {
                 // The load lasts as long as it says, arrivals or not.
                 (None, None) => length,
             };
-            wait(shared, due.min(sample_due));
+            wait(shared, due.min(sample_due)).await;
             if shared.lock().done() {
                 return;
             }
@@ -221,12 +222,12 @@ fn stream(part: &super::load::Part) -> Stream {
 }
 
 /// Sleeps until so many nanoseconds after the start of the traffic.
-fn wait(shared: &Shared, until: u64) {
+async fn wait(shared: &Shared, until: u64) {
     loop {
         let now = shared.now();
         if now >= until {
             return;
         }
-        std::thread::sleep(Duration::from_nanos(until - now));
+        kernel::rest(until - now).await;
     }
 }

@@ -9,7 +9,7 @@ use crate::fault::Disturbances;
 use crate::kernel::{self, HostState};
 use crate::sim::scope;
 use std::fmt;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// A fault in force, as [`Sim::faults`](crate::Sim::faults) lists them.
@@ -64,7 +64,7 @@ pub(super) struct Limits {
 #[derive(Default)]
 pub(crate) struct Board {
     state: Mutex<State>,
-    changed: Condvar,
+    changed: kernel::Bell,
 }
 
 impl Board {
@@ -74,18 +74,10 @@ impl Board {
     }
 
     fn turn(&self) -> Turn<'_> {
-        let mut state = self.lock();
-        while state.taken {
-            state = self.wait(state);
-        }
-        state.taken = true;
+        let taken = |state: &State| state.taken;
+        let take = |state: &mut State| state.taken = true;
+        self.changed.wait_here(&self.state, taken, take);
         Turn(self)
-    }
-
-    fn wait<'s>(&self, state: MutexGuard<'s, State>) -> MutexGuard<'s, State> {
-        self.changed
-            .wait(state)
-            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// One nemesis more; its number.
@@ -99,34 +91,23 @@ impl Board {
     /// A nemesis has ended.
     pub(super) fn dismiss(&self) {
         self.lock().running -= 1;
-        self.changed.notify_all();
+        self.changed.ring();
     }
 
     /// Sleeps until then (virtual nanoseconds); false if the nemesis is to end.
-    pub(super) fn sleep_until(&self, at: u64) -> bool {
-        let mut state = self.lock();
-        loop {
-            let now = kernel::now().unwrap_or(u64::MAX);
-            if state.stops || now >= at {
-                return !state.stops;
-            }
-            let time = Duration::from_nanos(at - now);
-            state = self
-                .changed
-                .wait_timeout(state, time)
-                .map_or_else(|e| e.into_inner().0, |(state, _)| state);
-        }
+    pub(super) async fn sleep_until(&self, at: u64) -> bool {
+        let stays = |state: &State| !state.stops;
+        let on = |state: &mut State| !state.stops;
+        self.changed.wait(&self.state, Some(at), stays, on).await
     }
 
     /// Ends all nemeses; what they broke stays broken.
-    pub(super) fn stop(&self) {
-        let mut state = self.lock();
-        state.stops = true;
-        self.changed.notify_all();
-        while state.running > 0 {
-            state = self.wait(state);
-        }
-        state.stops = false;
+    pub(super) async fn stop(&self) {
+        self.lock().stops = true;
+        self.changed.ring();
+        let runs = |state: &State| state.running > 0;
+        let end = |state: &mut State| state.stops = false;
+        self.changed.wait(&self.state, None, runs, end).await;
     }
 
     /// The windows in force.
@@ -298,7 +279,7 @@ struct Turn<'b>(&'b Board);
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
         self.0.lock().taken = false;
-        self.0.changed.notify_all();
+        self.0.changed.ring();
     }
 }
 

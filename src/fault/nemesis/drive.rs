@@ -1,5 +1,5 @@
 //! The thread of a nemesis: it sleeps until something is due, begins and ends faults, and sleeps again. It belongs to the harness
-//! (`kernel::spawn_background`): it ends with the run, keeps nothing alive, and its turns count for nothing.
+//! (`kernel::background`): it ends with the run, keeps nothing alive, and its turns count for nothing.
 //!
 //! While the program could not go on by itself (a deadlock, a livelock), nothing new is begun, and once what is in force has
 //! ended, neither is the nemesis: then the kernel sees the deadlock.
@@ -40,10 +40,10 @@ impl Driver {
     /// Starts a nemesis.
     pub(super) fn start(nemesis: Nemesis, board: Arc<Board>) {
         let me = board.enlist();
-        let work = move || {
+        let work = async move {
             let dismiss = board.clone();
-            let work = std::panic::AssertUnwindSafe(|| Driver::new(nemesis, board, me).run());
-            if let Err(payload) = std::panic::catch_unwind(work) {
+            let work = async { Driver::new(nemesis, board, me).run().await };
+            if let Err(payload) = kernel::caught(work).await {
                 let text = payload.downcast_ref::<String>().map(String::as_str);
                 let text = text.or_else(|| payload.downcast_ref::<&str>().copied());
                 kernel::fail_host(format!(
@@ -53,7 +53,7 @@ impl Driver {
             }
             dismiss.dismiss();
         };
-        kernel::spawn_background("nemesis", Box::new(work));
+        kernel::background("nemesis", work);
     }
 
     fn new(nemesis: Nemesis, board: Arc<Board>, me: u32) -> Driver {
@@ -92,13 +92,14 @@ impl Driver {
         self.agenda.insert((at, self.count), todo);
     }
 
-    fn run(mut self) {
-        while let Some(entry) = self.agenda.first_entry() {
-            let (at, _) = *entry.key();
-            if !self.board.sleep_until(at) {
+    async fn run(mut self) {
+        while let Some((&(at, number), _)) = self.agenda.first_key_value() {
+            if !self.board.sleep_until(at).await {
                 return;
             }
-            let todo = entry.remove();
+            let Some(todo) = self.agenda.remove(&(at, number)) else {
+                return;
+            };
             match todo {
                 Todo::Period(number) => self.period(at, number),
                 Todo::Strike(strike) => self.strike(&strike),

@@ -5,12 +5,11 @@ use super::board::Board;
 use super::draw::label;
 use super::script::{Pattern, Undo};
 use crate::kernel::{self, HostChange, HostState, LinkChange};
-use std::time::Duration;
 
 /// Ends every nemesis and every fault, also those that the test made itself: links are as at the start, machines that are down are
 /// started, those that are paused go on. Returns when stalls are over, too.
-pub(crate) fn heal(board: &Board) {
-    board.stop();
+pub(crate) async fn heal(board: &Board) {
+    board.stop().await;
     for window in board.windows() {
         board.end(window.id);
     }
@@ -19,13 +18,13 @@ pub(crate) fn heal(board: &Board) {
     for host in &hosts {
         bring_up(*host);
     }
-    outlast_stalls(&hosts);
+    outlast_stalls(&hosts).await;
 }
 
 /// Ends every nemesis, and the faults that hit a majority of these hosts, which the seed chooses, or links between its members and anybody
 /// but the rest. That rest keeps its faults. Returns the majority.
-pub(crate) fn heal_quorum(board: &Board, mut hosts: Vec<u16>) -> Vec<u16> {
-    board.stop();
+pub(crate) async fn heal_quorum(board: &Board, mut hosts: Vec<u16>) -> Vec<u16> {
+    board.stop().await;
     let pattern = kernel::draw_planned(label(0, 0, 1), Pattern::COUNT).unwrap_or(0);
     Pattern(pattern).shuffle(&mut hosts);
     let rest = hosts.split_off(hosts.len() / 2 + 1);
@@ -37,7 +36,7 @@ pub(crate) fn heal_quorum(board: &Board, mut hosts: Vec<u16>) -> Vec<u16> {
     for host in &hosts {
         bring_up(*host);
     }
-    outlast_stalls(&hosts);
+    outlast_stalls(&hosts).await;
     hosts
 }
 
@@ -51,10 +50,10 @@ fn bring_up(host: u16) {
 }
 
 /// Waits until threads of these hosts run again.
-fn outlast_stalls(hosts: &[u16]) {
+async fn outlast_stalls(hosts: &[u16]) {
     let now = || kernel::now().unwrap_or(u64::MAX);
     let last = || hosts.iter().map(|host| kernel::stalled_until(*host)).max();
     while let Some(until) = last().filter(|until| *until > now()) {
-        std::thread::sleep(Duration::from_nanos(until - now()));
+        kernel::rest(until - now()).await;
     }
 }

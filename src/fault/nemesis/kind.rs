@@ -81,6 +81,18 @@ impl FaultKind {
         FaultKind::Dependency,
     ];
 
+    /// The kinds that can be had on madsim's simulator too: hosts that go down, stand still or are cut off from others. A dependency can, too,
+    /// as far as what breaks it can.
+    pub const PORTABLE: [FaultKind; 7] = [
+        FaultKind::Crash,
+        FaultKind::Kill,
+        FaultKind::Bounce,
+        FaultKind::Pause,
+        FaultKind::Stall,
+        FaultKind::Partition,
+        FaultKind::Dependency,
+    ];
+
     /// Its name, as scenario files and reports use it.
     pub const fn name(self) -> &'static str {
         match self {

@@ -70,6 +70,12 @@ impl Nemesis {
         }
     }
 
+    /// Every kind of fault that can be had on madsim's simulator too ([`FaultKind::PORTABLE`]): the same faults are drawn from a seed on both
+    /// engines. See `docs/madsim.md`.
+    pub fn portable() -> Nemesis {
+        Nemesis::all().only(FaultKind::PORTABLE)
+    }
+
     /// Only these kinds of faults.
     pub fn only(mut self, kinds: impl IntoIterator<Item = FaultKind>) -> Nemesis {
         let kinds: Vec<FaultKind> = kinds.into_iter().collect();
@@ -150,10 +156,33 @@ impl Nemesis {
     pub(crate) fn start(self, board: Arc<Board>) {
         self.options.check();
         self.plan.check();
+        #[cfg(squall_madsim)]
+        self.refuse_what_cannot_be_had();
         self.candidates();
         self.scopes();
         numbers(&self.quorum);
         drive::Driver::start(self, board);
+    }
+
+    /// Ends the run if it has a kind that madsim cannot do.
+    #[cfg(squall_madsim)]
+    fn refuse_what_cannot_be_had(&self) {
+        let drawn = self.possible().into_iter().filter(|_| self.draws);
+        let planned = self.plan.entries.iter().map(|(_, fault, _)| fault.kind());
+        let all = drawn.chain(planned);
+        let mut kinds: Vec<FaultKind> = all
+            .filter(|kind| !FaultKind::PORTABLE.contains(kind))
+            .collect();
+        kinds.sort_unstable();
+        kinds.dedup();
+        if kinds.is_empty() {
+            return;
+        }
+        let names: Vec<&str> = kinds.into_iter().map(FaultKind::name).collect();
+        kernel::refuse(
+            &format!("the faults {}", names.join(", ")),
+            "a nemesis that draws has the kinds of both engines with Nemesis::portable(); leave the others out of plans",
+        );
     }
 
     /// The kinds that can happen here.

@@ -236,7 +236,7 @@ where
     // Without the shutdown, which would close in order what may have to be reset.
     let served = poll_fn(|cx| connection.poll_without_shutdown(cx)).await;
     let ending = exchange.lock().ending.take();
-    let wire = connection.into_parts().io.wire;
+    let mut wire = connection.into_parts().io.wire;
     let Some((ending, ticket)) = ending else {
         // Either side has closed it in order, or the client broke off, or the service itself failed.
         if served.is_err() {

@@ -4,7 +4,6 @@
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
 
@@ -12,6 +11,9 @@ use super::mode::FailureMode;
 use super::race::{First, race};
 use super::stub::{Stub, sleep};
 use crate::kernel;
+
+/// Every address of the host: madsim knows the older ones alone.
+const ANY: &str = if cfg!(squall_madsim) { "0.0.0.0" } else { "::" };
 
 /// One connection, which ends as it should when it is dropped: in order, or by a reset.
 pub(super) struct Wire {
@@ -31,11 +33,34 @@ impl Wire {
 
     /// From now on it ends by a reset.
     pub(super) fn reset(&self) {
+        #[cfg(squall_madsim)]
+        kernel::refuse(
+            "a dependency that resets connections",
+            "its sockets only end in order; leave errors.reset out",
+        );
+        #[cfg(not(squall_madsim))]
         self.reset.store(true, Ordering::Relaxed);
     }
 
     /// Appends what has arrived to the buffer; `false` at the end of the stream, or of the connection.
-    pub(super) async fn read_more(&self, buffer: &mut Vec<u8>) -> bool {
+    #[cfg(squall_madsim)]
+    pub(super) async fn read_more(&mut self, buffer: &mut Vec<u8>) -> bool {
+        use tokio::io::{AsyncRead, ReadBuf};
+        let mut piece = [0; 4096];
+        let mut read = ReadBuf::new(&mut piece);
+        let stream = &mut self.stream;
+        let done =
+            std::future::poll_fn(|cx| std::pin::Pin::new(&mut *stream).poll_read(cx, &mut read));
+        if done.await.is_err() || read.filled().is_empty() {
+            return false;
+        }
+        buffer.extend_from_slice(read.filled());
+        true
+    }
+
+    /// Appends what has arrived to the buffer; `false` at the end of the stream, or of the connection.
+    #[cfg(not(squall_madsim))]
+    pub(super) async fn read_more(&mut self, buffer: &mut Vec<u8>) -> bool {
         let mut piece = [0; 4096];
         loop {
             if self.stream.readable().await.is_err() {
@@ -54,7 +79,7 @@ impl Wire {
     }
 
     /// Writes everything; so many bytes at a time, each in so many nanoseconds after the one before, if that is given.
-    pub(super) async fn write(&self, bytes: &[u8], drip: Option<(u32, u64)>) -> io::Result<()> {
+    pub(super) async fn write(&mut self, bytes: &[u8], drip: Option<(u32, u64)>) -> io::Result<()> {
         let Some((piece, every)) = drip else {
             return self.write_all(bytes).await;
         };
@@ -65,7 +90,18 @@ impl Wire {
         Ok(())
     }
 
-    async fn write_all(&self, mut bytes: &[u8]) -> io::Result<()> {
+    #[cfg(squall_madsim)]
+    async fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        use tokio::io::AsyncWrite;
+        let mut stream = std::pin::Pin::new(&mut self.stream);
+        // madsim takes everything at once, and sends it when it is flushed.
+        let written = std::future::poll_fn(|cx| stream.as_mut().poll_write(cx, bytes)).await?;
+        assert_eq!(written, bytes.len(), "squall bug: a short write on madsim");
+        std::future::poll_fn(|cx| stream.as_mut().poll_flush(cx)).await
+    }
+
+    #[cfg(not(squall_madsim))]
+    async fn write_all(&mut self, mut bytes: &[u8]) -> io::Result<()> {
         while !bytes.is_empty() {
             self.stream.writable().await?;
             match self.stream.try_write(bytes) {
@@ -78,7 +114,7 @@ impl Wire {
     }
 
     /// Waits until the client has gone, and takes what it sends until then.
-    pub(super) async fn until_gone(&self) {
+    pub(super) async fn until_gone(&mut self) {
         let mut ignored = Vec::new();
         while self.read_more(&mut ignored).await {
             ignored.clear();
@@ -86,12 +122,13 @@ impl Wire {
     }
 }
 
+#[cfg(not(squall_madsim))]
 impl Drop for Wire {
     fn drop(&mut self) {
         if self.reset.load(Ordering::Relaxed) {
             // A close with a linger time of 0 sends RST. Newer versions of tokio have another name for it, older ones do not.
             #[allow(deprecated)]
-            let _ = self.stream.set_linger(Some(Duration::ZERO));
+            let _ = self.stream.set_linger(Some(std::time::Duration::ZERO));
         }
     }
 }
@@ -105,7 +142,7 @@ where
     stub.starts();
     loop {
         stub.until(false).await;
-        let listener = TcpListener::bind(("::", port)).await?;
+        let listener = TcpListener::bind((ANY, port)).await?;
         loop {
             match race(stub.until(true), listener.accept()).await {
                 First::This(()) => break,

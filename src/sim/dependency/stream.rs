@@ -123,7 +123,7 @@ impl Protocol for Frames {
 }
 
 /// Serves one connection.
-pub(super) async fn connection<P, F, Fut>(stub: Stub, wire: Wire, client: u16, handler: Arc<F>)
+pub(super) async fn connection<P, F, Fut>(stub: Stub, mut wire: Wire, client: u16, handler: Arc<F>)
 where
     P: Protocol,
     F: Fn(P::Request) -> Fut + Send + Sync,

@@ -3,6 +3,7 @@
 //! A child maps it and writes; its coordinator maps it and reads, also while the child runs and after it was killed. All of
 //! it is atomics, so writing costs no system call and needs no lock. One child writes at a time.
 
+use crate::kernel::Output;
 use std::io;
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
@@ -78,32 +79,6 @@ pub(crate) struct BlackBox {
 
 // SAFETY: the structures consist of atomics alone.
 unsafe impl Shared for BlackBox {}
-
-/// What a seed wrote to its standard output and error.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub(crate) struct Output {
-    /// The beginning.
-    pub(crate) head: Vec<u8>,
-    /// How many bytes are missing between the beginning and the end.
-    pub(crate) missing: u64,
-    /// The end.
-    pub(crate) tail: Vec<u8>,
-}
-
-impl Output {
-    /// The output as text; a line in its middle says what is missing.
-    pub(crate) fn text(&self) -> String {
-        if self.missing == 0 {
-            let all = [self.head.as_slice(), &self.tail].concat();
-            return String::from_utf8_lossy(&all).into_owned();
-        }
-        let (head, tail) = (
-            String::from_utf8_lossy(&self.head),
-            String::from_utf8_lossy(&self.tail),
-        );
-        format!("{head}\n[... {} bytes ...]\n{tail}", self.missing)
-    }
-}
 
 /// What the handler of a fatal signal took down.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -1,0 +1,523 @@
+//! One test in a build for madsim: its seeds run one after the other in this process, each on a thread of its own, and are judged and
+//! reported as the coordinator does it for the kernel. `refusals` names what cannot be had so, `shrinking` makes a failing run simpler.
+//!
+//! A run that brings the process down (an abort, a segmentation fault, a stack that overflows) brings the tests down with it.
+
+mod refusals;
+mod runner;
+mod shrinking;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::command::{self, Event};
+use super::env::Environment;
+use super::failure::{Failure, Summary};
+use super::origin::{Origin, quoted};
+use super::page;
+use super::ran::RunReport;
+use super::render::{self, Told};
+use super::saved::Saved;
+use super::settings::{Resolved, Settings, Which, audited};
+use super::start::Body;
+use super::unhit::Searched;
+use super::unusable;
+use super::verdict::{Difference, Verdict};
+use crate::choice::{Header, Log};
+use crate::explore::Profile;
+use crate::kernel::{self, Output, Tallies};
+use crate::sim::parameter::{PARAMETERS, Parameters};
+use runner::{Ran, Runner};
+use shrinking::Shrunk;
+
+/// Runs a test.
+pub(super) fn execute(
+    origin: &Origin,
+    settings: &Settings,
+    body: Box<Body>,
+) -> Result<Summary, Failure> {
+    let since = Instant::now();
+    let result = run(origin, settings, body);
+    command::ended(origin.name(), since.elapsed(), &result);
+    result
+}
+
+fn run(origin: &Origin, settings: &Settings, body: Box<Body>) -> Result<Summary, Failure> {
+    let unusable = |why: &dyn std::fmt::Display| unusable(&origin.test, why);
+    if kernel::in_simulation() {
+        return Err(unusable(
+            &"a squall test cannot be started inside another's simulation",
+        ));
+    }
+    let environment = Environment::read().map_err(|error| unusable(&error))?;
+    refusals::check(settings, &environment).map_err(|refused| unusable(&refused))?;
+    let resolved = Resolved::new(settings, &environment, origin.failures())
+        .map_err(|error| unusable(&error))?;
+    let body: Arc<Body> = command::canary().unwrap_or(body).into();
+    let mut search = Search {
+        origin,
+        runner: Runner::new(resolved, body, &origin.test),
+        tallies: Tallies::default(),
+        runs: 0,
+        simulated: 0,
+        parameters: None,
+    };
+    let result = search.run();
+    let searched = search.searched();
+    searched.tell_places();
+    let missed = |failure: Option<Failure>| match command::part() {
+        Some(_) => {
+            searched.tell_part();
+            failure
+        }
+        None if command::sweeps() => failure,
+        None => failure.or_else(|| searched.unhit()),
+    };
+    match result.map(missed) {
+        Ok(None) => Ok(Summary {
+            runs: search.runs,
+            simulated: Duration::from_nanos(search.simulated),
+            exhausted: None,
+            found: (search.tallies.of(crate::audit::FOUND))
+                .map(|(name, _)| name.to_owned())
+                .collect(),
+        }),
+        Ok(Some(failure)) => Err(failure),
+        Err(trouble) => Err(unusable(&trouble)),
+    }
+}
+
+/// Why a test could not be run to an end, in words.
+type Trouble = String;
+
+/// The runs of one test.
+struct Search<'a> {
+    origin: &'a Origin,
+    runner: Runner,
+    tallies: Tallies,
+    runs: u64,
+    /// Virtual nanoseconds of runs that passed, in all.
+    simulated: u64,
+    /// Those of the log that is run again, while it is.
+    parameters: Option<&'static Parameters>,
+}
+
+/// What is said of a failure besides the run itself.
+struct Setting {
+    remarks: Vec<String>,
+    variables: String,
+    unshrunk: Option<String>,
+    log: Option<String>,
+    path: Option<std::path::PathBuf>,
+}
+
+impl Search<'_> {
+    fn settings(&self) -> &'static Resolved {
+        self.runner.settings
+    }
+
+    fn kept(&self) -> Saved<'_> {
+        Saved {
+            origin: self.origin,
+            settings: self.settings(),
+        }
+    }
+
+    fn searched(&self) -> Searched<'_> {
+        Searched {
+            origin: self.origin,
+            settings: self.settings(),
+            tallies: &self.tallies,
+            runs: self.runs,
+            simulated: self.simulated,
+        }
+    }
+
+    fn run(&mut self) -> Result<Option<Failure>, Trouble> {
+        let words = |error: &dyn std::fmt::Display| error.to_string();
+        match self.settings().which.clone() {
+            Which::Replay(path) => {
+                let (path, log) = self.kept().load(&path).map_err(|error| words(&error))?;
+                self.replay(&path, &log)
+            }
+            Which::Seed(seed) => self.seeds(seed, Some(1), None),
+            Which::Batch(first, last) => {
+                self.seeds(first, Some((last - first).saturating_add(1)), None)
+            }
+            Which::Explore {
+                first,
+                seeds,
+                budget,
+            } => {
+                // Read before anything runs: a damaged log must not be found out after an hour.
+                for (path, log) in self.kept().all().map_err(|error| words(&error))? {
+                    if let Some(failure) = self.replay(&path, &log)? {
+                        return Ok(Some(failure));
+                    }
+                }
+                self.seeds(first, seeds, budget)
+            }
+        }
+    }
+
+    /// Runs seeds until one fails, or none is left.
+    fn seeds(
+        &mut self,
+        first: u64,
+        count: Option<u64>,
+        budget: Option<Duration>,
+    ) -> Result<Option<Failure>, Trouble> {
+        let since = Instant::now();
+        let mut told = since;
+        for (ran, seed) in (0..).zip(first..=u64::MAX) {
+            let late = budget.is_some_and(|budget| since.elapsed() >= budget);
+            if late || count.is_some_and(|count| ran >= count) {
+                break;
+            }
+            if let Some(failure) = self.seed(seed)? {
+                return Ok(Some(failure));
+            }
+            if told.elapsed() >= TELL && command::listens() {
+                told = Instant::now();
+                self.tell_progress(count);
+            }
+        }
+        match self.runs {
+            0 => Err("no seed was run, so nothing is known about the test; give it a larger SQUALL_BUDGET or at least one seed".to_owned()),
+            _ => Ok(None),
+        }
+    }
+
+    /// Runs a seed, and once more if it is audited.
+    fn seed(&mut self, seed: u64) -> Result<Option<Failure>, Trouble> {
+        let mut ran = self.runner.seed(seed, false)?;
+        self.runs += 1;
+        self.tallies.add(std::mem::take(&mut ran.tallies));
+        if !ran.report.verdict.passed() {
+            if command::sweeps() {
+                self.tell_failed(&ran.report);
+                return Ok(None);
+            }
+            return self.verify(&ran).map(Some);
+        }
+        self.simulated += ran.report.virtual_ns;
+        if self.settings().digests {
+            println!("squall digest {seed:#x} {:016x}", ran.report.digest);
+        }
+        if audited(seed, self.settings().audit) {
+            let again = self.runner.seed(seed, true)?;
+            if again.report.digest != ran.report.digest || !again.report.verdict.passed() {
+                let passed = |ran: &Ran| format!("passed with digest {:016x}", ran.report.digest);
+                let outcomes = match again.report.verdict.passed() {
+                    true => [passed(&ran), passed(&again)],
+                    false => [passed(&ran), again.report.verdict.headline()],
+                };
+                return self.nondeterministic(seed, outcomes).map(Some);
+            }
+        }
+        Ok(None)
+    }
+
+    /// Runs a seed that failed once more, with everything taken down, and reports it.
+    fn verify(&mut self, there: &Ran) -> Result<Failure, Trouble> {
+        let seed = there.report.seed;
+        if let Verdict::Stuck { .. } | Verdict::Livelock { .. } = there.report.verdict {
+            // It runs still, and would again.
+            let setting = Setting {
+                remarks: vec![
+                    "its thread cannot be stopped, and runs until the process ends".to_owned(),
+                ],
+                variables: self.seed_variables(seed),
+                unshrunk: None,
+                log: None,
+                path: None,
+            };
+            return Ok(self.failure(&there.report, setting));
+        }
+        let again = self.runner.seed(seed, true)?;
+        let same = again.report.verdict.signature() == there.report.verdict.signature();
+        if !same || again.report.digest != there.report.digest {
+            let outcomes = [&there.report, &again.report].map(|report| {
+                format!(
+                    "{} (digest {:016x})",
+                    report.verdict.headline(),
+                    report.digest
+                )
+            });
+            return self.nondeterministic(seed, outcomes);
+        }
+        self.confirmed(again)
+    }
+
+    /// A failure that each run of the seed shows.
+    fn confirmed(&mut self, ran: Ran) -> Result<Failure, Trouble> {
+        let seed = self.seed_variables(ran.report.seed);
+        let mut log = Log::new(self.header(&ran.report));
+        for (domain, decision) in &ran.decisions {
+            log.push(*domain, *decision);
+        }
+        let shrunk = match self.settings().shrink {
+            _ if self.origin.should_panic => {
+                Shrunk::Not("not shrunk: the test is meant to panic".to_owned())
+            }
+            Some(time) => shrinking::shrink(&self.runner, &log, &ran.report, time)?,
+            None => Shrunk::Not("not shrunk: that is switched off".to_owned()),
+        };
+        let (log, report, remark, simpler) = match shrunk {
+            Shrunk::Simpler(simpler) => {
+                let remark = simpler.remark();
+                (simpler.log, simpler.report, remark, true)
+            }
+            Shrunk::Not(why) => (log, ran.report, why, false),
+        };
+        let mut remarks = vec![remark];
+        if matches!(self.settings().which, Which::Explore { .. }) {
+            remarks.push(render::often(1, self.runs));
+        }
+        let (path, kept) = self.kept().keep(&log);
+        let (variables, unshrunk) = match path.as_ref().filter(|_| simpler) {
+            Some(path) => {
+                let path = self.origin.relative(path).display();
+                (format!("SQUALL_REPLAY={path}"), Some(seed))
+            }
+            None => (seed, None),
+        };
+        let setting = Setting {
+            remarks,
+            variables,
+            unshrunk,
+            log: kept,
+            path,
+        };
+        Ok(self.failure(&report, setting))
+    }
+
+    /// Two runs of a seed took two courses.
+    fn nondeterministic(&mut self, seed: u64, outcomes: [String; 2]) -> Result<Failure, Trouble> {
+        let mut difference = Difference {
+            outcomes,
+            events: None,
+            common: 0,
+            backtrace: None,
+        };
+        let mut report = self.runner.seed(seed, true)?.report;
+        for _ in 0..ATTEMPTS {
+            let other = self.runner.seed(seed, true)?.report;
+            if let Some((common, events)) = first_difference(&report, &other) {
+                difference.common = common;
+                difference.events = Some(events);
+                break;
+            }
+        }
+        report.verdict = Verdict::Nondeterministic(difference);
+        let setting = Setting {
+            remarks: vec![
+                "something that the seed does not decide reached the program: docs/madsim.md lists what can on madsim".to_owned(),
+            ],
+            variables: format!("{} SQUALL_AUDIT=100", self.seed_variables(seed)),
+            unshrunk: None,
+            log: None,
+            path: None,
+        };
+        Ok(self.failure(&report, setting))
+    }
+
+    /// Runs a saved log; reports it if it fails.
+    fn replay(&mut self, path: &std::path::Path, log: &Log) -> Result<Option<Failure>, Trouble> {
+        // It has the parameters that it was taken with, whatever is set now.
+        let parameters = command::parameters(&log.header.config);
+        let parameters: &'static Parameters = Box::leak(Box::new(parameters));
+        self.parameters = Some(parameters);
+        let replayed = self.replay_so(path, log, parameters);
+        self.parameters = None;
+        replayed
+    }
+
+    fn replay_so(
+        &mut self,
+        path: &std::path::Path,
+        log: &Log,
+        parameters: &'static Parameters,
+    ) -> Result<Option<Failure>, Trouble> {
+        let mut ran = self.runner.log(log, parameters)?;
+        self.runs += 1;
+        self.tallies.add(std::mem::take(&mut ran.tallies));
+        let asked_for = matches!(self.settings().which, Which::Replay(_));
+        let shown = self.origin.relative(path).display().to_string();
+        if ran.report.verdict.passed() {
+            self.simulated += ran.report.virtual_ns;
+            if asked_for {
+                eprintln!(
+                    "squall: {}: the log {shown} passes now; keep it as a regression test, or delete it",
+                    self.origin.test
+                );
+                if let Some(divergence) = &ran.report.divergence {
+                    eprintln!("squall: {divergence}");
+                }
+            }
+            return Ok(None);
+        }
+        let mut remarks = Vec::new();
+        let signature = ran.report.verdict.signature();
+        if signature != log.header.signature {
+            remarks.push(format!(
+                "the log failed otherwise when it was taken: {}",
+                log.header.signature
+            ));
+        } else if ran.report.divergence.is_none()
+            && log.header.digest != 0
+            && ran.report.digest != log.header.digest
+        {
+            remarks.push(format!(
+                "the run follows the log and fails the same way, but what it did differs (digest {:016x}, in the log {:016x})",
+                ran.report.digest, log.header.digest
+            ));
+        }
+        let mut report = ran.report;
+        let shrink = self.settings().shrink;
+        if let Some(time) = shrink.filter(|_| asked_for && self.settings().shrink_asked) {
+            let mut log = log.clone();
+            log.header.signature = signature;
+            match shrinking::shrink(&self.runner, &log, &report, time)? {
+                Shrunk::Simpler(simpler) => {
+                    remarks.push(simpler.remark());
+                    simpler.log.save(path).map_err(|error| error.to_string())?;
+                    report = simpler.report;
+                }
+                Shrunk::Not(why) => remarks.push(why),
+            }
+        } else {
+            remarks.push(match &log.guide {
+                Some(guide) => shrinking::told(guide),
+                None => "not shrunk: a log is where SQUALL_SHRINK asks for it".to_owned(),
+            });
+        }
+        let said = match asked_for {
+            true => shown.clone(),
+            false => format!(
+                "{shown} (saved earlier, fails still; delete it when it is no longer of interest)"
+            ),
+        };
+        let setting = Setting {
+            remarks,
+            variables: format!("SQUALL_REPLAY={shown}"),
+            unshrunk: None,
+            log: Some(said),
+            path: Some(path.to_owned()),
+        };
+        Ok(Some(self.failure(&report, setting)))
+    }
+
+    fn header(&self, report: &RunReport) -> Header {
+        Header {
+            package: self.origin.package.clone(),
+            target: self.origin.target.clone(),
+            test: self.origin.test.clone(),
+            seed: report.seed,
+            strategy: self.settings().strategy.of(report.seed),
+            profile: Profile::default(),
+            config: self.settings().describe(self.parameters()),
+            digest: report.digest,
+            signature: report.verdict.signature(),
+        }
+    }
+
+    fn parameters(&self) -> &Parameters {
+        self.parameters.unwrap_or(&self.settings().parameters)
+    }
+
+    fn seed_variables(&self, seed: u64) -> String {
+        // What a scenario file says is read there again.
+        let parameters = match self.parameters() {
+            all if *all == self.settings().filed => String::new(),
+            all => format!(" {PARAMETERS}={}", quoted(&all.to_string())),
+        };
+        format!("SQUALL_SEED={seed:#x}{parameters}")
+    }
+
+    /// The failure of a report, rendered.
+    fn failure(&self, report: &RunReport, setting: Setting) -> Failure {
+        // Nothing of what the run printed is kept: it was printed.
+        let output = Output::default();
+        let Setting {
+            remarks,
+            variables,
+            unshrunk,
+            log,
+            path,
+        } = setting;
+        let command = |variables: &str| {
+            format!(
+                "RUSTFLAGS=\"--cfg madsim\" {}",
+                self.origin.command(variables)
+            )
+        };
+        let mut told = Told {
+            test: &self.origin.test,
+            report,
+            output: &output,
+            remarks,
+            replay: command(&variables),
+            unshrunk: unshrunk.map(|variables| command(&variables)),
+            log,
+            reports: Vec::new(),
+        };
+        let written = page::write(self.origin, self.settings(), &told);
+        told.reports = written.said;
+        Failure {
+            headline: render::headline(&report.verdict),
+            reports: written.paths,
+            test: self.origin.test.clone(),
+            seed: Some(report.seed),
+            signature: report.verdict.signature(),
+            log: path,
+            text: render::failure(&told),
+        }
+    }
+
+    fn tell_failed(&self, report: &RunReport) {
+        command::tell(&Event::Failed {
+            test: self.origin.name(),
+            seed: report.seed,
+            signature: &report.verdict.signature(),
+            headline: &render::headline(&report.verdict),
+        });
+    }
+
+    fn tell_progress(&self, total: Option<u64>) {
+        let marks = [crate::check::SOMETIMES, crate::check::REACHABLE].map(|kind| {
+            let of = || self.tallies.of(kind);
+            (
+                of().filter(|(_, tally)| tally.hits > 0).count(),
+                of().count(),
+            )
+        });
+        command::tell(&Event::Progress {
+            test: self.origin.name(),
+            runs: self.runs,
+            total,
+            simulated: self.simulated,
+            met: marks.iter().map(|(met, _)| *met as u64).sum(),
+            marks: marks.iter().map(|(_, all)| *all as u64).sum(),
+            failures: 0,
+            signatures: &Default::default(),
+        });
+    }
+}
+
+/// How often the command is told how far a test is, at the most.
+const TELL: Duration = Duration::from_millis(200);
+/// How often a seed is run again in search of the event that differs.
+const ATTEMPTS: usize = 4;
+
+/// Where two records part.
+fn first_difference(
+    one: &RunReport,
+    other: &RunReport,
+) -> Option<(u64, [Option<kernel::Event>; 2])> {
+    let (one, other) = (one.trace.as_ref()?, other.trace.as_ref()?);
+    let same = one.events.iter().zip(&other.events);
+    let common = same.take_while(|(a, b)| a.same(b)).count();
+    let events = [&one.events, &other.events].map(|events| events.get(common).cloned());
+    (events != [None, None]).then_some((common as u64, events))
+}
