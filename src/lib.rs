@@ -70,7 +70,7 @@ pub mod traffic;
 mod units;
 
 pub use check::history;
-pub use check::{Check, Condition, Look, Mark, Monitor, Property};
+pub use check::{Allowed, Check, Condition, Look, Mark, Monitor, Property};
 pub use explore::Selection as Strategy;
 pub use fault::{
     Breakable, Fault, FaultKind, FaultWindow, HostRanges, LinkRanges, Nemesis, NemesisOptions,
@@ -81,6 +81,7 @@ pub use fault::{
     Faults, Stress, SweepError, Swept, cancel_at_every_await, cancel_at_every_await_of,
     cancel_at_some_await, cancellable, stress, stress_with,
 };
+pub use kernel::{Detector, Detectors};
 #[doc(hidden)]
 pub use run::private as __private;
 #[cfg(feature = "scenario")]
@@ -116,6 +117,9 @@ mod documents {
 
     #[doc = include_str!("../docs/dependencies.md")]
     struct Dependencies;
+
+    #[doc = include_str!("../docs/detectors.md")]
+    struct Detectors;
 
     #[doc = include_str!("../docs/properties.md")]
     struct Properties;

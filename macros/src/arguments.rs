@@ -10,7 +10,7 @@ use crate::units;
 
 /// Every argument, in the order in which messages list them.
 const KNOWN: &str = "seeds, budget, strategy, isolation, jobs, audit, watchdog, memory, cpus, descriptors, hosts, \
-                     max_time, max_steps, faults, cancel, and tokio's flavor, worker_threads, start_paused, unhandled_panic, name, crate";
+                     max_time, max_steps, faults, cancel, allow, detect, and tokio's flavor, worker_threads, start_paused, unhandled_panic, name, crate";
 
 /// Which runtime the test asks for.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -107,6 +107,7 @@ impl Arguments {
             }
             "hosts" => self.hosts(span, input),
             "faults" => self.faults(span, input),
+            "allow" | "detect" => self.detectors(name, span, input),
             "cancel" => {
                 let form = "the path of an async function in quotes, which checks what a dropped body leaves behind";
                 let text: LitStr = literal(input, name, form)?;
@@ -233,6 +234,36 @@ impl Arguments {
         }
         self.setting("faults", span, quote!(#(::squall::Faults::#kinds)|*));
         self.faults = Some(span);
+        Ok(())
+    }
+
+    fn detectors(&mut self, name: &str, span: Span, input: ParseStream<'_>) -> syn::Result<()> {
+        const DETECTORS: [(&str, &str); 9] = [
+            ("blocking_call", "BlockingCall"),
+            ("lock_across_await", "LockAcrossAwait"),
+            ("unobserved_panic", "UnobservedPanic"),
+            ("dropped_error", "DroppedError"),
+            ("stalled_task", "StalledTask"),
+            ("futurelock", "Futurelock"),
+            ("leaked_tasks", "LeakedTasks"),
+            ("leaked_threads", "LeakedThreads"),
+            ("leaked_descriptors", "LeakedDescriptors"),
+        ];
+        let form = format!(
+            "a list in quotes of: {}",
+            DETECTORS.map(|(name, _)| name).join(", ")
+        );
+        let text: LitStr = literal(input, name, &form)?;
+        let mut kinds = Vec::new();
+        for kind in text.value().split(',') {
+            let known = DETECTORS.iter().find(|(name, _)| *name == kind.trim());
+            let Some((_, variant)) = known else {
+                return Err(syn::Error::new(text.span(), format!("`{name}` is {form}")));
+            };
+            let variant = Ident::new(variant, text.span());
+            kinds.push(quote!(::squall::Detectors::from(::squall::Detector::#variant)));
+        }
+        self.setting(name, span, quote!(#(#kinds)|*));
         Ok(())
     }
 

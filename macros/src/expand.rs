@@ -298,7 +298,7 @@ fn on_runtime(arguments: &Arguments, call: &TokenStream) -> TokenStream {
         #options
         match #build {
             ::core::result::Result::Ok(runtime) => {
-                let returned = runtime.block_on(#call);
+                let returned = runtime.block_on(start.body(#call));
                 ::core::mem::drop(runtime);
                 ::squall::__private::outcome(returned)
             }
@@ -324,7 +324,12 @@ mod tests {
                 async fn f() {}
             )
         };
-        let cases: [(TokenStream, TokenStream, &str); 28] = [
+        let cases: [(TokenStream, TokenStream, &str); 29] = [
+            (
+                quote!(allow = "sleeping"),
+                plain(),
+                "`allow` is a list in quotes of: blocking_call",
+            ),
             (
                 quote!(seds = 5),
                 plain(),

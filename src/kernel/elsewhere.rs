@@ -1,6 +1,6 @@
 //! The kernel's functions where there is no kernel: nothing is ever simulated, and `run` says so before it comes to these.
 
-use super::{Domain, HostChange, HostInfo, HostState, LinkChange, Touch, Violation};
+use super::{Detector, Domain, HostChange, HostInfo, HostState, LinkChange, Touch, Violation};
 
 /// Always false.
 pub fn in_simulation() -> bool {
@@ -298,3 +298,29 @@ pub enum Moment {
 
 /// Does nothing.
 pub fn rewatch(_: Watch) {}
+
+/// Nobody looks.
+#[derive(Debug)]
+pub struct RootPoll;
+
+impl RootPoll {
+    /// Does nothing.
+    #[must_use]
+    pub fn begin() -> RootPoll {
+        RootPoll
+    }
+}
+
+/// Does nothing.
+pub fn body_done() {}
+
+/// Always `None`.
+pub fn judge() -> Option<Violation> {
+    None
+}
+
+/// Does nothing.
+pub fn allow(_: Detector, _: bool) {}
+
+/// Does nothing.
+pub fn allow_at(_: Detector, _: &str) {}

@@ -4,6 +4,7 @@
 //! A poll is too short for a report of its own. So each thread shares a [`Link`] with its tokio, which notes there what it
 //! polls; only while a run is recorded are the ends of polls reported one by one.
 
+use super::detect::{Lost, Permit};
 use super::record::{About, What};
 use super::sched::{On, Space, Word};
 use super::{Kernel, TaskReport, Touch};
@@ -37,6 +38,8 @@ pub(crate) struct Link {
     root_joins: AtomicU32,
     /// tokio's own: how many polls there are before the driver's turn; all bits set for "to be asked".
     until_driver: AtomicU32,
+    /// 1 where what is polled may block the thread: it is in `spawn_blocking` or `block_in_place`. 2 announces such a poll.
+    may_block: AtomicU32,
     /// The address of the functions that tokio may call.
     doors: AtomicUsize,
 }
@@ -49,6 +52,18 @@ impl Link {
             0 => None,
             task => Some(task),
         }
+    }
+
+    /// Whether what is polled may block the thread.
+    #[inline]
+    pub(crate) fn may_block(&self) -> bool {
+        self.may_block.load(Relaxed) != 0
+    }
+
+    /// Whether a task is polled that may not block the thread.
+    #[inline]
+    pub(crate) fn polls(&self) -> bool {
+        self.task.load(Relaxed) != 0 && !self.may_block()
     }
 }
 
@@ -108,6 +123,8 @@ pub(crate) struct TaskFacts {
     pub(crate) polls: u64,
     /// It has finished, panicked or been cancelled.
     pub(crate) done: bool,
+    /// It is a closure that may block, or a worker of a runtime.
+    pub(crate) blocking: bool,
 }
 
 /// The tasks of a run.
@@ -136,6 +153,7 @@ impl Kernel {
         for task in self.identities.tasks.iter_mut().filter(|t| t.host == host) {
             task.done = true;
         }
+        self.detect.host_ends(host);
         let tasks = &self.identities.tasks;
         for (entity, who) in self.sched.entities.iter_mut().zip(&self.sched.who) {
             // Here, too, an address would keep the memory of a dead program.
@@ -166,6 +184,7 @@ impl Kernel {
         link.before_root.store(0, Relaxed);
         link.root_joins.store(u32::from(joins), Relaxed);
         link.until_driver.store(u32::MAX, Relaxed);
+        link.may_block.store(0, Relaxed);
         link.doors.store(doors, Relaxed);
         self.sched.me_mut().link = Some(link);
         link
@@ -183,6 +202,7 @@ impl Kernel {
             name,
             polls: 0,
             done: false,
+            blocking: false,
         };
         self.identities.tasks.push(facts);
         self.trace
@@ -237,6 +257,32 @@ impl Kernel {
             },
         };
         self.tell(what, true);
+    }
+
+    /// A task runs a closure that may block, or a worker.
+    pub(crate) fn task_blocks(&mut self, entity: u32) {
+        if let Some(task) = self.task_mut(entity) {
+            task.blocking = true;
+        }
+    }
+
+    /// Something that the detectors want to know of a task (the first three) or of a future that waits for permits.
+    pub(crate) fn task_says(&mut self, what: u32, which: usize, semaphore: usize) {
+        let task = which as u32;
+        match what {
+            0 => self.task_blocks(task),
+            1 => self.task_lost(task, Lost::Panic),
+            2 => self.task_lost(task, Lost::Error),
+            3 => self.task_orphaned(task),
+            4 => self.permit(Permit::Polled, which, semaphore),
+            5 => self.permit(Permit::Granted, which, semaphore),
+            _ => self.permit(Permit::Dropped, which, semaphore),
+        }
+    }
+
+    /// All tasks, in the order of their births.
+    pub(crate) fn known_tasks(&self) -> impl Iterator<Item = &TaskFacts> {
+        self.identities.tasks.iter()
     }
 
     /// A task has finished, panicked or been cancelled.

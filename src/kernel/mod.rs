@@ -8,6 +8,7 @@
 //! The kernel exists on x86-64 Linux with glibc. Elsewhere only its vocabulary is compiled; in a build for madsim `portable` has the
 //! functions that the rest of the crate calls.
 
+mod detector;
 mod errno;
 mod oracle;
 mod outcome;
@@ -39,6 +40,7 @@ on_supported_platforms! {
     pub(crate) mod abi;
     pub(crate) mod clock;
     pub(crate) mod descriptor;
+    mod detect;
     mod entropy;
     mod events;
     pub(crate) mod futex;
@@ -105,6 +107,7 @@ where_runs_are! {
     pub(crate) use output::Output;
 }
 
+pub use detector::{Detector, Detectors};
 pub use errno::{Errno, Result};
 pub use oracle::{
     Domain, Entity, LABEL_BITS, NOBODY, OCCURRENCE_BITS, Oracle, Pick, SEEDS, TASKS_SEEN, Touch,

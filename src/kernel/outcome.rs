@@ -1,8 +1,8 @@
 //! What goes into a run and what comes out of it: [`Config`], [`Outcome`], [`End`]. Used by `run`, which turns an outcome
 //! into a verdict.
 
-use super::Errno;
 use super::record::Record;
+use super::{Detectors, Errno};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -46,6 +46,8 @@ pub struct Config {
     /// Places in the program that come to memory that threads contend for, ascending: scheduling points from the beginning.
     /// From [`Outcome::contended_sites`] of an earlier run.
     pub contended_sites: Arc<[u64]>,
+    /// What is looked for. Default: nothing.
+    pub detectors: Detectors,
     /// Whether such places are taken down in this run.
     pub take_sites: bool,
     /// Where the kernel stores its step count, for a watchdog in another process.
@@ -71,6 +73,7 @@ impl Default for Config {
             backtraces: false,
             whole_polls: false,
             contended_sites: Arc::default(),
+            detectors: Detectors::NONE,
             take_sites: false,
             progress: None,
             sink: None,

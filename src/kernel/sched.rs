@@ -115,6 +115,8 @@ pub(crate) struct Thread {
     pub(crate) last_task: u32,
     /// It was one of several, and which has been asked.
     pub(crate) picked: bool,
+    /// It polls the future of the test's body, or of a host.
+    pub(crate) polls_root: bool,
     pub(crate) state: State,
     pub(crate) resume: Resume,
     /// Counts the times it blocked; a deadline event that carries an older count is outdated.
@@ -345,6 +347,7 @@ impl Kernel {
             next_task: 0,
             last_task: 0,
             picked: false,
+            polls_root: false,
             state: State::Runnable,
             resume: Resume::First,
             generation: 0,
@@ -431,6 +434,9 @@ impl Kernel {
         };
         let Wait { on, until } = wait;
         thread.resume = resume;
+        if self.detect.any_blocked() {
+            self.detect.unblocked(id);
+        }
         if self.trace.recording() {
             self.tell_wake(id, &on, resume == Resume::TimedOut);
         }
@@ -521,7 +527,11 @@ impl Kernel {
             }
             let at = self.events.next_at();
             if at == u64::MAX {
-                self.finish(End::Deadlock(Vec::new()));
+                let end = self.futurelock().unwrap_or(End::Deadlock(Vec::new()));
+                self.finish(end);
+                return CARRIER;
+            }
+            if self.detect.any_blocked() && self.poll_holds_up() {
                 return CARRIER;
             }
             let from = self.now;

@@ -192,6 +192,28 @@ impl Kernel {
         });
     }
 
+    /// Where a descriptor was opened, as file and line of the program's; of a run that is recorded with the places of its calls.
+    pub(crate) fn birth_of(&self, fd: i32) -> Option<String> {
+        let record = &self.trace.recording.as_ref()?.record;
+        let opens = |e: &&Event| {
+            matches!(&e.what, What::Call { name, result, .. }
+                if *result == i64::from(fd) && OPENS.contains(&name.as_ref()))
+        };
+        let stack = record.events.iter().rev().find(opens)?.stack?;
+        own_place(record.stacks[stack as usize].iter().copied())
+    }
+
+    /// Where the program is, likewise.
+    pub(crate) fn place_here(&self) -> Option<String> {
+        self.trace.recording.as_ref()?;
+        let mut addresses = Vec::with_capacity(64);
+        backtrace::trace(|frame| {
+            addresses.push(frame.ip() as usize);
+            true
+        });
+        own_place(addresses.into_iter())
+    }
+
     /// Records that a thread goes on which waited for `on`.
     #[cold]
     pub(crate) fn tell_wake(&mut self, thread: u32, on: &sched::On, timed_out: bool) {
@@ -297,4 +319,40 @@ impl Kernel {
         record.threads = self.sched.threads.iter().map(facts).collect();
         (Some(record), backtrace)
     }
+}
+
+/// Calls that return a new descriptor.
+const OPENS: [&str; 9] = [
+    "socket",
+    "accept",
+    "accept4",
+    "epoll_create1",
+    "eventfd",
+    "timerfd_create",
+    "dup",
+    "fcntl",
+    "open",
+];
+
+/// The innermost place of these that is in the program's own source: neither in std, nor in a crate from a registry, nor in the kernel.
+fn own_place(addresses: impl Iterator<Item = usize>) -> Option<String> {
+    let kernel = concat!(env!("CARGO_MANIFEST_DIR"), "/src/");
+    for address in addresses {
+        let mut found = None;
+        // A return address lies behind the call.
+        backtrace::resolve(std::ptr::without_provenance_mut(address - 1), |symbol| {
+            let Some(file) = symbol.filename().and_then(|file| file.to_str()) else {
+                return;
+            };
+            let other = ["/rustc/", "/registry/src/", "/squall/tokio", kernel];
+            let own = !other.iter().any(|part| file.contains(part));
+            if found.is_none() && own {
+                found = Some(format!("{file}:{}", symbol.lineno().unwrap_or(0)));
+            }
+        });
+        if found.is_some() {
+            return found;
+        }
+    }
+    None
 }

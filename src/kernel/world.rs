@@ -2,6 +2,7 @@
 //! of the kernel, each of which adds the methods of its own subject.
 
 use super::descriptor::Objects;
+use super::detect::Detect;
 use super::events::{self, Events};
 use super::futex::Futexes;
 use super::host::Host;
@@ -104,6 +105,7 @@ pub(crate) struct Kernel {
     pub(crate) identities: Identities,
     pub(crate) memory: Memory,
     pub(crate) watcher: Watcher,
+    pub(crate) detect: Detect,
     progress: Option<&'static AtomicU64>,
 }
 
@@ -163,6 +165,7 @@ impl Kernel {
             identities: Identities::default(),
             memory: Memory::new(),
             watcher: Watcher::default(),
+            detect: Detect::default(),
             progress: None,
         }
     }
@@ -203,6 +206,7 @@ impl Kernel {
         self.preemption = Preemption::default();
         self.identities.clear();
         self.watcher = Watcher::default();
+        self.detect.reset(config.detectors);
         self.memory
             .clear(config.contended_sites.clone(), config.take_sites);
         self.progress = config.progress;

@@ -36,6 +36,8 @@
 /// | `max_time = "1h"` | virtual time after which a run fails | 24 h |
 /// | `max_steps = 1000` | kernel entries after which a run fails; a livelock is a tenth of that, and at least 5 million, without progress | 50 million |
 /// | `faults = "spurious_polls, rotate_wakers"` | what the body of an `async` test is put under, see [`Faults`](crate::Faults) | none |
+/// | `allow = "blocking_call"` | detectors that do not look, a list, see [`Detector`](crate::Detector) | none |
+/// | `detect = "leaked_tasks"` | detectors that look although they do not by default | none |
 /// | `cancel = "check"` | drop the body at one of its awaits and run this function then, see below | none |
 ///
 /// And those of `#[tokio::test]`, with its meanings: `flavor`, `worker_threads`, `start_paused`, `unhandled_panic`, `name`,

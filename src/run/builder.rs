@@ -8,6 +8,7 @@ use super::settings::{Flavor, Isolation, Settings};
 use super::start::{self, Start};
 use crate::explore::Selection;
 use crate::fault::Faults;
+use crate::kernel::Detectors;
 use crate::sim::Sim;
 
 /// Runs a body under many seeds.
@@ -57,6 +58,8 @@ impl Builder {
         max_steps: u64;
         flavor: Flavor;
         faults: Faults;
+        allow: Detectors;
+        detect: Detectors;
         keep_failures: bool;
     }
 

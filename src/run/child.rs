@@ -297,6 +297,11 @@ impl Child {
                 false => Box::new(|_, bytes| black_box.write(bytes)),
             }),
             whole_polls: settings.whole_polls,
+            // A program under `exec` is judged by its exit status alone.
+            detectors: match settings.program {
+                true => kernel::Detectors::NONE,
+                false => settings.detectors,
+            },
             contended_sites: contended_sites(choices.profile()),
             take_sites: choices.takes_profile(),
             livelock_after: livelock_after(settings.max_steps),

@@ -9,7 +9,7 @@ use super::env::Environment;
 use super::forms::Form;
 use crate::explore::{Name, PROFILE_SEED, Selection};
 use crate::fault::Faults;
-use crate::kernel;
+use crate::kernel::{self, Detectors};
 use crate::sim::parameter::Parameters;
 
 /// How runs are kept apart.
@@ -50,6 +50,8 @@ pub struct Settings {
     pub(crate) max_steps: Option<u64>,
     pub(crate) flavor: Option<Flavor>,
     pub(crate) faults: Option<Faults>,
+    pub(crate) allow: Option<Detectors>,
+    pub(crate) detect: Option<Detectors>,
     pub(crate) keep_failures: Option<bool>,
     pub(crate) shrink: Option<Option<Duration>>,
     /// What the scenario file sets.
@@ -106,6 +108,10 @@ impl Settings {
         flavor: Flavor;
         /// What an asynchronous body is put under, as [`stress_with`](crate::stress_with) does. Default: nothing.
         faults: Faults;
+        /// Detectors that do not look. Default: none.
+        allow: Detectors;
+        /// Detectors that look although they do not by default.
+        detect: Detectors;
         /// Whether the logs of failing seeds are kept, and kept ones run first. Default true; a test that expects its seeds
         /// to fail says false.
         keep_failures: bool;
@@ -158,6 +164,8 @@ pub(crate) struct Resolved {
     pub(crate) max_steps: u64,
     pub(crate) flavor: Option<Flavor>,
     pub(crate) faults: Faults,
+    /// What is looked for.
+    pub(crate) detectors: Detectors,
     pub(crate) os_threads: bool,
     /// Runs switch between tasks only where polls end by themselves.
     pub(crate) whole_polls: bool,
@@ -259,6 +267,8 @@ impl Resolved {
             max_steps: settings.max_steps.unwrap_or(50_000_000),
             flavor: settings.flavor,
             faults: settings.faults.unwrap_or_default(),
+            detectors: (Detectors::by_default() | settings.detect.unwrap_or_default())
+                .without(settings.allow.unwrap_or_default()),
             os_threads: env.os_threads,
             whole_polls: super::command::points().is_some_and(|points| points.ends_with("=awaits")),
             digests: env.digests,

@@ -47,6 +47,11 @@ impl Start {
         self.sim.clone()
     }
 
+    /// The body, which must not block its thread.
+    pub fn body<F: Future>(&self, body: F) -> impl Future<Output = F::Output> + use<F> {
+        crate::check::detect::body(body)
+    }
+
     /// The body under the faults that the test asks for.
     pub fn stressed<F: Future>(&self, body: F) -> Stress<F> {
         fault::stress_with(self.faults, body)
@@ -109,6 +114,7 @@ pub(crate) fn run_body(body: &Body, start: &Start) {
         let result = body(start);
         if result.is_ok() {
             crate::check::finish();
+            crate::check::detect::finish();
         }
         result
     }));
@@ -162,9 +168,9 @@ pub(crate) fn block_on<R: Returned>(
         runtime.map_err(|error| format!("the tokio runtime could not be built: {error}"))?;
     // A test without faults does without the wrapper.
     let returned = if start.faults == Faults::NONE {
-        runtime.block_on(body)
+        runtime.block_on(start.body(body))
     } else {
-        runtime.block_on(start.stressed(body))
+        runtime.block_on(start.body(start.stressed(body)))
     };
     drop(runtime);
     returned.outcome()

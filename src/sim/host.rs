@@ -392,7 +392,10 @@ where
         };
         let runtime = builder.enable_all().build();
         Worded(match runtime {
-            Ok(runtime) => runtime.block_on(program()).failure(),
+            Ok(runtime) => {
+                let program = crate::check::detect::unblocking(program());
+                runtime.block_on(program).failure()
+            }
             Err(e) => Some(format!("its tokio runtime could not be built: {e}")),
         })
     }

@@ -2,6 +2,7 @@
 //! body; everything here calls the kernel.
 
 pub mod dependency;
+mod detectors;
 mod draws;
 mod errand;
 mod faults;
@@ -59,7 +60,8 @@ impl Sim {
     ///
     /// The host gets the next free addresses (10.0.0.2 and so on; the test itself runs on the host `test`), its own ports
     /// and descriptors, and `name` resolves to it on every host. It runs until its program or the test's body returns. A panic or an `Err`
-    /// that leaves `program`'s future fails the run; a panic that stays inside a spawned task does not. `program` is called again
+    /// that leaves `program`'s future fails the run; a panic that stays inside a spawned task does where nobody asks how the task
+    /// ended and an instrumented tokio says so: see [`Detector`](crate::Detector). `program` is called again
     /// when the host is [restarted](Host::restart).
     ///
     /// # Panics

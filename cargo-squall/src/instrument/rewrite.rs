@@ -32,13 +32,15 @@ const WORKER_QUEUE: &[&str] = &["src/runtime/scheduler/multi_thread/queue.rs"];
 const LOCAL_SET: &[&str] = &["src/task/local.rs"];
 pub(super) const COOP: &[&str] = &["src/task/coop/mod.rs", "src/runtime/coop.rs"];
 const TASK: &[&str] = &["src/runtime/task/mod.rs"];
-const TASK_CORE: &[&str] = &["src/runtime/task/core.rs"];
-const TASK_HARNESS: &[&str] = &["src/runtime/task/harness.rs"];
+pub(super) const TASK_CORE: &[&str] = &["src/runtime/task/core.rs"];
+pub(super) const TASK_HARNESS: &[&str] = &["src/runtime/task/harness.rs"];
+const BLOCKING_POOL: &[&str] = &["src/runtime/blocking/pool.rs"];
+const BLOCKING: &[&str] = &["src/task/blocking.rs"];
 const TASK_ID: &[&str] = &["src/runtime/task/id.rs"];
 pub(super) const ROOT: &[&str] = &["src/lib.rs"];
 
 /// Every expression that is rewritten. A version of tokio is instrumented if each is found as often as it says here.
-const SEAMS: [Seam; 27] = [
+const SEAMS: [Seam; 30] = [
     Seam {
         what: "the order of tasks",
         files: CURRENT_THREAD,
@@ -215,6 +217,30 @@ const SEAMS: [Seam; 27] = [
         files: TASK_HARNESS,
         from: "let res = poll_future(self.core(), cx);",
         to: "let res = crate::squall::polled(self.header().squall, || poll_future(self.core(), cx));",
+        times: 1,
+        or: None,
+    },
+    Seam {
+        what: "which tasks may block",
+        files: BLOCKING_POOL,
+        from: "        self.task.run();\n",
+        to: "        crate::squall::blocking(|| { self.task.run(); });\n",
+        times: 1,
+        or: None,
+    },
+    Seam {
+        what: "which tasks may block while a runtime ends",
+        files: BLOCKING_POOL,
+        from: "=> self.task.run(),",
+        to: "=> crate::squall::blocking(|| { self.task.run(); }),",
+        times: 1,
+        or: None,
+    },
+    Seam {
+        what: "which part of a task may block",
+        files: BLOCKING,
+        from: "crate::runtime::scheduler::block_in_place(f)",
+        to: "crate::runtime::scheduler::block_in_place(|| crate::squall::in_place(f))",
         times: 1,
         or: None,
     },
@@ -480,7 +506,7 @@ mod tests {
             if let Some(mismatch) = untold {
                 panic!("{}: {mismatch}", source.display());
             }
-            assert_eq!(files.len(), 18, "seventeen files and the bridge");
+            assert_eq!(files.len(), 20, "nineteen files and the bridge");
         }
     }
 

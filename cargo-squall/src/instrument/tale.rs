@@ -1,7 +1,8 @@
-//! The edits that decide nothing: they let the story of a failing run say where tasks wait, and who wakes whom. `rewrite`
-//! makes all of them or none; without them the copy works, and stories say less.
+//! The edits that decide nothing: they let the story of a failing run say where tasks wait, and who wakes whom, and detectors see
+//! what becomes of tasks. `rewrite`
+//! makes all of them or none; without them the copy works, stories say less and those detectors see nothing.
 
-use super::rewrite::{COOP, ROOT, SOME, Seam};
+use super::rewrite::{COOP, ROOT, SOME, Seam, TASK_CORE, TASK_HARNESS};
 
 const TASK_WAKER: &[&str] = &["src/runtime/task/waker.rs"];
 const TASK_RAW: &[&str] = &["src/runtime/task/raw.rs"];
@@ -10,7 +11,7 @@ const BUILDER: &[&str] = &["src/task/builder.rs"];
 const SEMAPHORE: &[&str] = &["src/sync/batch_semaphore.rs"];
 
 /// Each expression that says something of a poll.
-pub(super) const SEAMS: [Seam; 10] = [
+pub(super) const SEAMS: [Seam; 15] = [
     Seam {
         what: "what a task may have to wait for",
         files: ROOT,
@@ -82,8 +83,57 @@ pub(super) const SEAMS: [Seam; 10] = [
         files: SEMAPHORE,
         from: "let (node, semaphore, needed, queued) = self.project();",
         to: "let (node, semaphore, needed, queued) = self.project(); \
-             crate::squall::acquires((semaphore as *const Semaphore).cast());",
+             crate::squall::acquires((semaphore as *const Semaphore).cast(), &*node as *const Waiter as usize, *queued);",
         times: 1,
+        or: None,
+    },
+    Seam {
+        what: "who is handed a lock",
+        files: SEMAPHORE,
+        from: "waiter.assign_permits(&mut rem)",
+        to: "crate::squall::granted(waiter as *const Waiter as usize, waiter.assign_permits(&mut rem))",
+        times: 1,
+        or: None,
+    },
+    Seam {
+        what: "who no longer waits for a lock",
+        files: SEMAPHORE,
+        from: "        // This is where we ensure safety. The future is being dropped,\n",
+        to: "        crate::squall::gives_up(&self.node as *const Waiter as usize);\n        \
+             // This is where we ensure safety. The future is being dropped,\n",
+        times: 1,
+        or: None,
+    },
+    Seam {
+        what: "which task nothing can wake",
+        files: TASK_HARNESS,
+        from: "let transition_res = self.state().transition_to_idle();\n",
+        to: "let transition_res = self.state().transition_to_idle();\n                \
+             if let TransitionToIdle::Ok = transition_res {\n                    \
+             crate::squall::idle(self.header().squall, || {\n                        \
+             let now = self.state().load();\n                        \
+             now.ref_count() == 1 && !now.is_join_interested()\n                    });\n                }\n",
+        times: 1,
+        or: None,
+    },
+    Seam {
+        what: "what is dropped of a task",
+        files: TASK_CORE,
+        from: "    pub(super) fn drop_future_or_output(&self) {\n",
+        to: "    pub(super) fn forgotten(&self, task: u32) {\n        self.stage.with_mut(|stage| {\n            \
+             // SAFETY: whoever may drop the output may look at it.\n            \
+             if let Stage::Finished(output) = unsafe { &*stage } {\n                \
+             crate::squall::forgotten(task, output);\n            }\n        });\n    }\n\n    \
+             pub(super) fn drop_future_or_output(&self) {\n",
+        times: 1,
+        or: None,
+    },
+    Seam {
+        what: "whose output nobody takes",
+        files: TASK_HARNESS,
+        from: "self.core().drop_future_or_output();",
+        to: "self.core().forgotten(self.header().squall); self.core().drop_future_or_output();",
+        times: 2,
         or: None,
     },
     Seam {

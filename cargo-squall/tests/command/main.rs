@@ -3,6 +3,7 @@
 //! The fixture is built in this workspace's own target directory, whose dependencies are built already.
 #![cfg(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu"))]
 
+mod detectors;
 mod drive;
 mod existing;
 mod live;

@@ -73,10 +73,10 @@ pub(crate) fn sys<T: Value>(
 ) -> Result<T> {
     let me = thread::me();
     loop {
-        let (next, done) = thread::with_kernel(|k| {
+        let (mut next, done, in_poll) = thread::with_kernel(|k| {
             k.begin(cost);
             if k.end.is_some() {
-                return (super::sched::CARRIER, None);
+                return (super::sched::CARRIER, None, false);
             }
             let step = match k.sched.me().resume {
                 Resume::Interrupted => Step::Done(Err(Errno::EINTR)),
@@ -87,14 +87,20 @@ pub(crate) fn sys<T: Value>(
                     k.note(name, r);
                     let next = k.reschedule();
                     k.sched.me_mut().resume = Resume::First;
-                    (next, Some(r))
+                    (next, Some(r), false)
                 }
                 Step::Wait(wait) => {
                     k.block(name, wait);
-                    (k.next_thread(), None)
+                    if k.in_poll() && k.detect.wants_blocked() {
+                        return (me, None, true);
+                    }
+                    (k.next_thread(), None, false)
                 }
             }
         });
+        if in_poll {
+            next = thread::blocks_in_poll();
+        }
         if next != me {
             thread::switch(me, next);
         }

@@ -91,7 +91,10 @@ fn join(
     });
     result?;
     // The value is a pointer as often as not, so it stays out of the digest.
-    let value = thread::with_kernel(|k| k.sched.threads[id as usize].result);
+    let value = thread::with_kernel(|k| {
+        k.detect.joined(id);
+        k.sched.threads[id as usize].result
+    });
     thread::reap(id);
     Ok(value)
 }

@@ -14,7 +14,7 @@ use std::ffi::{c_long, c_void};
 /// Asks for the calling thread's [`Link`]; the argument is the [`VERSION`] that the caller speaks.
 const HELLO: c_long = 0x5a11_0000;
 /// What is agreed between the two sides.
-const VERSION: usize = 6;
+const VERSION: usize = 7;
 
 /// Reads the number of a task out of a queue: the queue, and a place in it.
 type Tag = unsafe extern "C" fn(*const c_void, u32) -> u32;
@@ -33,6 +33,7 @@ struct Doors {
     died: extern "C" fn(u32),
     mark: extern "C" fn(u32, usize),
     locking: extern "C" fn(),
+    says: extern "C" fn(u32, usize, usize),
 }
 
 static DOORS: Doors = Doors {
@@ -47,6 +48,7 @@ static DOORS: Doors = Doors {
     died,
     mark,
     locking,
+    says,
 };
 
 /// What tokio says about a task that is spawned.
@@ -230,6 +232,14 @@ extern "C" fn mark(what: u32, which: usize) {
     };
     if simulated() {
         thread::with_kernel(|k| k.task_mark(mark));
+    }
+}
+
+/// Something that the detectors want to know: a task may block (0), its output is dropped and is a panic (1) or an error (2), nothing
+/// can wake it (3); a future that waits for permits is polled (4), has got them (5) or is dropped (6).
+extern "C" fn says(what: u32, which: usize, semaphore: usize) {
+    if simulated() {
+        thread::with_kernel(|k| k.task_says(what, which, semaphore));
     }
 }
 

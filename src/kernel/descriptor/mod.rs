@@ -306,6 +306,14 @@ impl Kernel {
         }
     }
 
+    /// The open descriptors of a host, with what they name.
+    pub(crate) fn open_on(&self, host: u16) -> Vec<(i32, ObjectId)> {
+        let table = self.objects.descriptors.iter().enumerate();
+        table
+            .filter_map(|(at, d)| Some((at as i32 + FIRST, d.filter(|d| d.host == host)?.object)))
+            .collect()
+    }
+
     /// The objects of a host, in the order of their places.
     pub(crate) fn objects_of(&self, host: u16) -> Vec<ObjectId> {
         let slots = self.objects.slots.iter().enumerate();

@@ -7,7 +7,9 @@ use super::{
 use crate::kernel::abi::{raw, sancov};
 use crate::kernel::outcome::HostInfo;
 use crate::kernel::record::What;
-use crate::kernel::{Domain, End, LinkChange, Moment, Touch, Vitals, Watch};
+use crate::kernel::{
+    Detector, Domain, End, LinkChange, Moment, Touch, Violation, Vitals, Watch,
+};
 use std::sync::atomic::Ordering;
 
 /// Whether the caller runs inside a simulation.
@@ -192,12 +194,13 @@ pub fn unseen<R>(f: impl FnOnce() -> R) -> R {
     }
 }
 
-/// Notes for the story that the running thread panicked. Outside a simulation, and inside the kernel, it does nothing.
+/// Notes for the story, and for whoever asks how threads and tasks ended, that the running thread panicked. Outside a simulation, and inside the kernel, it does nothing.
 pub fn tell_panic(site: &str, message: &str) {
     if !simulated() {
         return;
     }
     with_kernel(|k| {
+        k.panics(site, message);
         if k.trace.recording() {
             // Copied inside the kernel: the record outlives the program's own heap.
             let (site, message) = (site.to_owned(), message.to_owned());
@@ -237,5 +240,54 @@ pub(crate) fn sink(fd: i32, bytes: &[u8]) -> bool {
             raw::write_all(fd, bytes);
             true
         }
+    }
+}
+
+/// Says that the running thread polls the future of the test's body or of a host, until dropped. Outside a simulation it does nothing.
+#[derive(Debug)]
+pub struct RootPoll(Option<bool>);
+
+impl RootPoll {
+    /// The poll begins.
+    #[inline]
+    #[must_use]
+    pub fn begin() -> RootPoll {
+        let set = || with_kernel(|k| std::mem::replace(&mut k.sched.me_mut().polls_root, true));
+        RootPoll(simulated().then(set))
+    }
+}
+
+impl Drop for RootPoll {
+    #[inline]
+    fn drop(&mut self) {
+        if let Some(before) = self.0.filter(|_| simulated()) {
+            with_kernel(|k| k.sched.me_mut().polls_root = before);
+        }
+    }
+}
+
+/// The future of the body is done, and its runtime still there. Does nothing outside a simulation.
+pub fn body_done() {
+    if simulated() {
+        with_kernel(|k| k.body_done());
+    }
+}
+
+/// The body has returned and its runtime is gone: what the detectors have found. `None` outside a simulation.
+pub fn judge() -> Option<Violation> {
+    simulated().then(|| with_kernel(|k| k.judge()))?
+}
+
+/// The findings of a detector are allowed from now on, or no longer. Does nothing outside a simulation.
+pub fn allow(detector: Detector, on: bool) {
+    if simulated() {
+        with_kernel(|k| k.detect.allow(detector, on));
+    }
+}
+
+/// The findings of a detector whose text holds `site` are allowed for the rest of the run. Does nothing outside a simulation.
+pub fn allow_at(detector: Detector, site: &str) {
+    if simulated() {
+        with_kernel(|k| k.detect.allow_at(detector, site));
     }
 }

@@ -187,6 +187,15 @@ pub(crate) fn backtrace_here() -> String {
     words
 }
 
+/// The running thread has come to block, and polls a future meanwhile: says so and who goes on.
+#[cold]
+pub(crate) fn blocks_in_poll() -> u32 {
+    with_kernel(|k| {
+        k.blocked_in_poll();
+        k.next_thread()
+    })
+}
+
 /// Lets `to` go on in place of `from`, the caller; returns when somebody switches back.
 #[inline(always)]
 pub(crate) fn switch(from: u32, mut to: u32) {

@@ -1,0 +1,50 @@
+//! The detectors as tests see them: what they may allow, and the last look when the body has returned. The facts are in
+//! `kernel/detect.rs`, where they arise.
+//!
+//! `run` comes here for the futures of bodies, `sim` for those of hosts and for what a test allows.
+
+use std::pin::pin;
+
+use crate::kernel::{self, Detector, RootPoll};
+
+/// The findings of a detector are allowed while it lives: see [`Sim::allow`](crate::Sim::allow).
+#[must_use = "what is allowed is allowed until this is dropped"]
+#[derive(Debug)]
+pub struct Allowed(Detector);
+
+impl Allowed {
+    pub(crate) fn new(detector: Detector) -> Allowed {
+        kernel::allow(detector, true);
+        Allowed(detector)
+    }
+}
+
+impl Drop for Allowed {
+    fn drop(&mut self) {
+        kernel::allow(self.0, false);
+    }
+}
+
+/// A future that must not block its thread.
+pub(crate) async fn unblocking<F: Future>(future: F) -> F::Output {
+    let mut future = pin!(future);
+    std::future::poll_fn(|cx| {
+        let _polls = RootPoll::begin();
+        future.as_mut().poll(cx)
+    })
+    .await
+}
+
+/// The body of a test.
+pub(crate) async fn body<F: Future>(future: F) -> F::Output {
+    let output = unblocking(future).await;
+    kernel::body_done();
+    output
+}
+
+/// The body has returned without an error, and its runtime is gone: ends the run if the detectors have found something.
+pub(crate) fn finish() {
+    if let Some(violation) = kernel::judge() {
+        kernel::violate(violation);
+    }
+}

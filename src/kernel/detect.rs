@@ -1,0 +1,554 @@
+//! What goes wrong in a program whatever it is for: the facts that the detectors go by, taken down where they arise. `sched`, `identity`
+//! and `abi` bring them; a poll that blocks ends the run as soon as time passes, everything else is judged when the body has returned.
+//!
+//! Nothing here asks the oracle or changes the course of a run that holds.
+
+use super::descriptor::Kind;
+use super::identity::Place;
+use super::outcome::Violation;
+use super::sched::{State, Thread};
+use super::{Detector, Detectors, End, Kernel};
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+/// What the detectors of a run know.
+#[derive(Default)]
+pub(crate) struct Detect {
+    on: Detectors,
+    /// How many handles allow each at present.
+    allowed: [u32; Detector::ALL.len()],
+    /// What is allowed for the rest of the run where its text holds this.
+    allowed_at: Vec<(Detector, String)>,
+    /// The threads that are blocked within a poll.
+    blocked: Vec<Blocked>,
+    panics: Vec<Panic>,
+    /// What was found, to be judged at the end.
+    found: Vec<Violation>,
+    /// Futures that were handed the permits that they wait for, and have not been polled since.
+    granted: Vec<Waiter>,
+    /// Return addresses in words; finding those takes long, and they are the same in every run.
+    worded: BTreeMap<usize, Vec<String>>,
+    /// Futures that wait for permits, of a run that is recorded.
+    waiters: Vec<Waiter>,
+}
+
+/// A thread that is blocked within a poll.
+struct Blocked {
+    thread: u32,
+    stack: Stack,
+}
+
+/// Return addresses, innermost first.
+type Stack = Vec<usize>;
+
+/// Where the running thread is.
+fn stack() -> Stack {
+    let mut addresses = Vec::with_capacity(64);
+    backtrace::trace(|frame| {
+        addresses.push(frame.ip() as usize);
+        true
+    });
+    addresses
+}
+
+/// The functions at a return address, with their places.
+fn words(address: usize) -> Vec<String> {
+    let mut frames = Vec::new();
+    // A return address lies behind the call.
+    let at = std::ptr::without_provenance_mut(address.saturating_sub(1));
+    backtrace::resolve(at, |symbol| {
+        let Some(name) = symbol.name() else {
+            return;
+        };
+        let mut text = format!("{name:#}");
+        if let (Some(file), Some(line)) = (symbol.filename(), symbol.lineno()) {
+            let column = symbol.colno().unwrap_or(1);
+            let _ = write!(text, "\n             at {}:{line}:{column}", file.display());
+        }
+        frames.push(text);
+    });
+    frames
+}
+
+/// Whether a panic there is the end of its thread: nothing catches it before it comes to where std started the thread. False where
+/// that cannot be known, since inlined functions have no names without debug information.
+fn ends_thread(words: &str) -> bool {
+    let told = words.lines().any(|line| line.starts_with("             at "));
+    let ends = words.lines().find_map(|line| {
+        let catches = ["catch_unwind", "panicking::try", "__rust_try"];
+        if line.contains("__rust_begin_short_backtrace") {
+            return Some(true);
+        }
+        catches.iter().any(|catch| line.contains(catch)).then_some(false)
+    });
+    told && ends == Some(true)
+}
+
+/// The last panic of a thread or a task.
+struct Panic {
+    thread: u32,
+    /// 0 where the thread polled none.
+    task: u32,
+    site: String,
+    message: String,
+    stack: Stack,
+}
+
+/// A future that waits for permits of one of tokio's semaphores, of which its locks are made.
+#[derive(Clone)]
+struct Waiter {
+    /// Its address, and that of the semaphore.
+    node: usize,
+    semaphore: usize,
+    host: u16,
+    /// Who polled it last, and where; as far as that is known.
+    who: String,
+}
+
+/// What happens to a future that waits for permits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Permit {
+    /// It is polled.
+    Polled,
+    /// It has got what it waits for.
+    Granted,
+    /// It is dropped.
+    Dropped,
+}
+
+/// What became of a task's output that nobody took.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lost {
+    /// It panicked.
+    Panic,
+    /// It was an `Err`.
+    Error,
+}
+
+impl Detect {
+    pub(crate) fn reset(&mut self, on: Detectors) {
+        *self = Detect {
+            on,
+            worded: std::mem::take(&mut self.worded),
+            ..Detect::default()
+        };
+    }
+
+    /// Whether a detector looks at all.
+    #[inline]
+    pub(crate) fn wants(&self, detector: Detector) -> bool {
+        self.on.contains(detector) && self.allowed[detector as usize] == 0
+    }
+
+    /// Whether threads that block within a poll are of interest.
+    #[inline]
+    pub(crate) fn wants_blocked(&self) -> bool {
+        self.wants(Detector::BlockingCall) || self.wants(Detector::LockAcrossAwait)
+    }
+
+    /// Whether somebody is blocked within a poll.
+    #[inline]
+    pub(crate) fn any_blocked(&self) -> bool {
+        !self.blocked.is_empty()
+    }
+
+    /// A handle allows a detector's findings, or does no more.
+    pub(crate) fn allow(&mut self, detector: Detector, on: bool) {
+        let count = &mut self.allowed[detector as usize];
+        *count = if on { *count + 1 } else { count.saturating_sub(1) };
+    }
+
+    /// Findings that name this are allowed for the rest of the run.
+    pub(crate) fn allow_at(&mut self, detector: Detector, site: &str) {
+        self.allowed_at.push((detector, site.to_owned()));
+    }
+
+    fn allows(&self, detector: Detector, text: &str) -> bool {
+        let here = |(of, site): &(Detector, String)| *of == detector && text.contains(site);
+        !self.wants(detector) || self.allowed_at.iter().any(here)
+    }
+
+    /// A stack in words, as std words them.
+    fn words(&mut self, stack: &[usize]) -> String {
+        let mut text = String::new();
+        for (number, address) in stack.iter().enumerate() {
+            let frames = self.worded.entry(*address);
+            for frame in frames.or_insert_with(|| words(*address)).iter() {
+                let _ = writeln!(text, "{number:4}: {frame}");
+            }
+        }
+        text
+    }
+
+    /// A thread is no longer blocked.
+    #[cold]
+    pub(crate) fn unblocked(&mut self, thread: u32) {
+        self.blocked.retain(|blocked| blocked.thread != thread);
+    }
+
+    /// The program of a host is gone.
+    pub(crate) fn host_ends(&mut self, host: u16) {
+        self.granted.retain(|waiter| waiter.host != host);
+        self.waiters.retain(|waiter| waiter.host != host);
+    }
+
+    /// Somebody has seen how a thread ended.
+    pub(crate) fn joined(&mut self, thread: u32) {
+        self.panics
+            .retain(|panic| panic.thread != thread || panic.task != 0);
+    }
+}
+
+/// The functions in which locks of std and of parking_lot wait.
+const LOCKS: [&str; 6] = [
+    "::lock_contended",
+    "::read_contended",
+    "::write_contended",
+    "RawMutex::lock_slow",
+    "RawRwLock::lock_shared_slow",
+    "RawRwLock::lock_exclusive_slow",
+];
+
+impl Kernel {
+    /// Whether the running thread polls a future that must not block it.
+    #[inline]
+    pub(crate) fn in_poll(&self) -> bool {
+        let me = self.sched.me();
+        me.polls_root && me.link.is_none_or(|link| !link.may_block())
+            || me.link.is_some_and(|link| link.polls())
+    }
+
+    /// The running thread has come to block within a poll.
+    #[cold]
+    pub(crate) fn blocked_in_poll(&mut self) {
+        let blocked = Blocked {
+            thread: self.sched.current,
+            stack: stack(),
+        };
+        self.detect.blocked.push(blocked);
+    }
+
+    /// Nobody can go on, and the clock is about to jump: whether the run ends because some poll holds up its thread.
+    #[cold]
+    pub(crate) fn poll_holds_up(&mut self) -> bool {
+        for index in 0..self.detect.blocked.len() {
+            let thread = self.detect.blocked[index].thread;
+            let Thread { host, state, .. } = &self.sched.threads[thread as usize];
+            // Whoever is frozen may hold what is waited for, and is to blame for nothing.
+            let frozen = |t: &Thread| t.host == *host && t.frozen;
+            if !matches!(state, State::Blocked { .. }) || self.sched.threads.iter().any(frozen) {
+                continue;
+            }
+            let stack = self.detect.blocked[index].stack.clone();
+            let words = self.detect.words(&stack);
+            // Without names nobody can tell what blocks, nor that it may. `block_in_place` says that it may.
+            if !words.contains("squall::") || words.contains("::block_in_place") {
+                continue;
+            }
+            let lock = LOCKS.iter().any(|lock| words.contains(lock));
+            let detector = match lock && self.others_idle(thread) {
+                true => Detector::LockAcrossAwait,
+                false => Detector::BlockingCall,
+            };
+            if !self.detect.allows(detector, &words) {
+                let violation = self.held_up(thread, &words, detector);
+                self.finish(End::Violated(Box::new(violation)));
+                return true;
+            }
+        }
+        false
+    }
+
+    fn held_up(&self, thread: u32, words: &str, detector: Detector) -> Violation {
+        let polled = self.current_task(thread);
+        let thread = &self.sched.threads[thread as usize];
+        let call = match &thread.state {
+            State::Blocked { call, .. } => call,
+            State::Runnable | State::Done => "",
+        };
+        let who = match polled {
+            Some(task) => format!("the task spawned at {}", task.spawned_at),
+            None if thread.host == 0 => "the test's body".to_owned(),
+            None => format!(
+                "the main future of {}",
+                self.hosts[usize::from(thread.host)].name
+            ),
+        };
+        let mut detail = format!(
+            "{who} blocks its thread in {call} while it is polled, and time passes: whatever else runs on that thread waits too"
+        );
+        if detector == Detector::LockAcrossAwait {
+            detail.push_str(
+                "\nit waits for a lock, and no thread that could hold it is doing anything: a task keeps it over an await",
+            );
+            self.suspended(thread.host, &mut detail);
+        }
+        Violation {
+            property: detector.headline().to_owned(),
+            detail,
+            at: self.now,
+            backtrace: Some(words.to_owned()),
+            ..Violation::default()
+        }
+    }
+
+    /// The tasks of a host that wait, where they are known.
+    fn suspended(&self, host: u16, text: &mut String) {
+        let polled: Vec<u32> = (0..self.sched.threads.len() as u32)
+            .filter_map(|thread| Some(self.current_task(thread)?.entity))
+            .collect();
+        let waits = (self.known_tasks()).filter(|task| {
+            task.host == host && !task.done && !task.blocking && !polled.contains(&task.entity)
+        });
+        for task in waits.take(8) {
+            let _ = write!(text, "\na task that waits: spawned at {}", task.spawned_at);
+        }
+    }
+
+    /// Whether every other thread of the host only waits for work or for the kernel's events.
+    fn others_idle(&self, thread: u32) -> bool {
+        let host = self.sched.threads[thread as usize].host;
+        let idle = |(id, t): (usize, &Thread)| match &t.state {
+            _ if t.host != host || t.background || t.watches || id as u32 == thread => true,
+            State::Done => true,
+            State::Runnable => false,
+            State::Blocked { call, .. } => {
+                let in_poll = self.detect.blocked.iter().any(|b| b.thread == id as u32);
+                !in_poll && (call.starts_with("epoll") || call.starts_with("futex"))
+            }
+        };
+        self.sched.threads.iter().enumerate().all(idle)
+    }
+
+    /// The running thread panics.
+    pub(crate) fn panics(&mut self, site: &str, message: &str) {
+        if !self.detect.on.contains(Detector::UnobservedPanic) {
+            return;
+        }
+        let thread = self.sched.current;
+        let task = self.current_task(thread).map_or(0, |task| task.entity);
+        (self.detect.panics)
+            .retain(|panic| panic.task != task || task == 0 && panic.thread != thread);
+        self.detect.panics.push(Panic {
+            thread,
+            task,
+            site: site.to_owned(),
+            message: message.to_owned(),
+            stack: stack(),
+        });
+    }
+
+    /// The output of a task is dropped, and nobody took it.
+    pub(crate) fn task_lost(&mut self, entity: u32, lost: Lost) {
+        let detector = match lost {
+            Lost::Panic => Detector::UnobservedPanic,
+            Lost::Error => Detector::DroppedError,
+        };
+        let Some(task) = self.task(entity) else {
+            return;
+        };
+        let mut detail = format!(
+            "the task spawned at {} {}, and its handle was dropped without being asked",
+            task.spawned_at,
+            match lost {
+                Lost::Panic => "panicked",
+                Lost::Error => "returned an error",
+            }
+        );
+        let host = task.host;
+        if host != 0 {
+            let _ = write!(detail, "\non {}", self.hosts[usize::from(host)].name);
+        }
+        if lost == Lost::Panic
+            && let Some(panic) = self.detect.panics.iter().find(|p| p.task == entity)
+        {
+            let _ = write!(detail, "\nat {}: {}", panic.site, panic.message);
+        }
+        self.find(detector, detail);
+    }
+
+    /// A task waits, and nothing is left that could wake it or end it.
+    pub(crate) fn task_orphaned(&mut self, entity: u32) {
+        if let Some(task) = self.task(entity) {
+            let detail = format!(
+                "the task spawned at {} waits, no waker of it is left, and its handle is gone: it can neither go on nor be aborted",
+                task.spawned_at
+            );
+            self.find(Detector::StalledTask, detail);
+        }
+    }
+
+    /// Something happens to a future that waits for permits.
+    pub(crate) fn permit(&mut self, what: Permit, node: usize, semaphore: usize) {
+        let detect = &mut self.detect;
+        match what {
+            Permit::Granted => {
+                let known = detect.waiters.iter().find(|waiter| waiter.node == node);
+                let waiter = known.cloned().unwrap_or(Waiter {
+                    node,
+                    semaphore,
+                    host: 0,
+                    who: String::new(),
+                });
+                detect.granted.push(Waiter {
+                    host: self.sched.me().host,
+                    ..waiter
+                });
+            }
+            Permit::Polled | Permit::Dropped => {
+                detect.granted.retain(|waiter| waiter.node != node);
+                detect.waiters.retain(|waiter| waiter.node != node);
+                if what == Permit::Polled && self.trace.recording() {
+                    let who = match self.current_task(self.sched.current) {
+                        Some(task) => format!("the task spawned at {}", task.spawned_at),
+                        None => self.thread_label(self.sched.current),
+                    };
+                    let at = self.place_here();
+                    let at = at.map(|place| format!(", last polled at {place}"));
+                    let waiter = Waiter {
+                        node,
+                        semaphore,
+                        host: self.host_id(),
+                        who: who + &at.unwrap_or_default(),
+                    };
+                    self.detect.waiters.push(waiter);
+                }
+            }
+        }
+    }
+
+    /// Nobody can ever go on: whether that is because somebody who is not polled holds what the others wait for.
+    #[cold]
+    pub(crate) fn futurelock(&mut self) -> Option<End> {
+        let detect = &self.detect;
+        // A thread that is blocked in a poll keeps its other tasks from being polled.
+        let held_up = !detect.blocked.is_empty() || self.sched.threads.iter().any(|t| t.frozen);
+        if held_up || !detect.wants(Detector::Futurelock) {
+            return None;
+        }
+        let holder = detect.granted.first()?;
+        let mut detail = "a lock or permit was handed to a future that is no longer polled, and is kept by it for ever".to_owned();
+        if !holder.who.is_empty() {
+            let _ = write!(detail, "\nthe future is of {}", holder.who);
+        }
+        let same = |w: &&Waiter| w.semaphore == holder.semaphore && w.node != holder.node;
+        for waiter in detect.waiters.iter().filter(same).take(8) {
+            let _ = write!(detail, "\nwaits for it: {}", waiter.who);
+        }
+        if detect.allows(Detector::Futurelock, &detail) {
+            return None;
+        }
+        Some(End::Violated(Box::new(Violation {
+            property: Detector::Futurelock.headline().to_owned(),
+            detail,
+            at: self.now,
+            backtrace: Some(String::new()),
+            ..Violation::default()
+        })))
+    }
+
+    fn find(&mut self, detector: Detector, detail: String) {
+        if !self.detect.allows(detector, &detail) {
+            self.detect.found.push(Violation {
+                property: detector.headline().to_owned(),
+                detail,
+                at: self.now,
+                // Where it is judged says nothing.
+                backtrace: Some(String::new()),
+                ..Violation::default()
+            });
+        }
+    }
+
+    /// The future of the body is done, and its runtime still there.
+    pub(crate) fn body_done(&mut self) {
+        if !self.detect.wants(Detector::LeakedTasks) {
+            return;
+        }
+        let left = |task: &&super::identity::TaskFacts| {
+            task.host == 0 && !task.done && !task.blocking
+        };
+        let places: Vec<Place> = (self.known_tasks().filter(left))
+            .map(|task| task.spawned_at)
+            .filter(|place| {
+                !(self.detect).allows(Detector::LeakedTasks, &place.to_string())
+            })
+            .collect();
+        if places.is_empty() {
+            return;
+        }
+        let mut detail = format!(
+            "the body returned while {} of the tasks that it spawned were there",
+            places.len()
+        );
+        for place in places.iter().take(16) {
+            let _ = write!(detail, "\nspawned at {place}");
+        }
+        self.find(Detector::LeakedTasks, detail);
+    }
+
+    /// The body has returned and its runtime is gone: what is there to say?
+    pub(crate) fn judge(&mut self) -> Option<Violation> {
+        for index in 0..self.detect.panics.len() {
+            let Panic { thread, task, .. } = self.detect.panics[index];
+            let over = matches!(self.sched.threads[thread as usize].state, State::Done);
+            if !over || task != 0 {
+                continue;
+            }
+            let stack = self.detect.panics[index].stack.clone();
+            if !ends_thread(&self.detect.words(&stack)) {
+                continue;
+            }
+            let Panic { site, message, .. } = &self.detect.panics[index];
+            let detail = format!(
+                "the thread {} panicked, and nobody joined it\nat {site}: {message}",
+                self.thread_label(thread)
+            );
+            self.find(Detector::UnobservedPanic, detail);
+        }
+        let threads: Vec<String> = (self.sched.threads.iter().enumerate())
+            .filter(|(id, t)| {
+                let over = matches!(t.state, State::Done);
+                *id > 0 && t.host == 0 && !over && !t.background && !t.watches
+            })
+            .map(|(id, _)| self.thread_label(id as u32))
+            .collect();
+        if !threads.is_empty() {
+            let detail = format!(
+                "the body returned, and these threads that it started are there: {}",
+                threads.join(", ")
+            );
+            self.find(Detector::LeakedThreads, detail);
+        } else if self.detect.wants(Detector::LeakedDescriptors) {
+            self.leaked_descriptors();
+        }
+        match self.detect.found.is_empty() {
+            true => None,
+            false => Some(self.detect.found.remove(0)),
+        }
+    }
+
+    /// Descriptors of the test's own host that nobody can be using.
+    fn leaked_descriptors(&mut self) {
+        let mut lines = Vec::new();
+        for (fd, object) in self.open_on(0) {
+            let what = match self.objects.get(object) {
+                // What registries of signal handlers keep for the life of the program is a pair of these.
+                None | Some(Kind::Unix(_) | Kind::Random) => continue,
+                Some(_) => self.object_text(object),
+            };
+            if !self.detect.allows(Detector::LeakedDescriptors, &what) {
+                let born = self.birth_of(fd);
+                let born = born.map(|place| format!(", opened at {place}"));
+                lines.push(format!("{fd}: {what}{}", born.unwrap_or_default()));
+            }
+        }
+        if !lines.is_empty() {
+            let detail = format!(
+                "the body returned, nothing of it runs any more, and these descriptors are open\n{}",
+                lines.join("\n")
+            );
+            self.find(Detector::LeakedDescriptors, detail);
+        }
+    }
+}
