@@ -257,8 +257,13 @@ impl Kernel {
             let stack = self.detect.blocked[index].stack.clone();
             let words = self.detect.words(&stack);
             // Without names nobody can tell what blocks, nor that it may. `block_in_place` says that it may, and a fault point that
-            // takes its time does so for the test.
-            let may = ["::block_in_place", "squall::fault::point::"];
+            // takes its time, or the healing of a stall, does so for the test.
+            let may = [
+                "::block_in_place",
+                "squall::fault::point::",
+                "squall::fault::nemesis::",
+                "squall::sim::faults::",
+            ];
             if !words.contains("squall::") || may.iter().any(|may| words.contains(may)) {
                 continue;
             }
