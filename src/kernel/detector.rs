@@ -67,7 +67,10 @@ impl Detector {
     pub const fn by_default(self) -> bool {
         !matches!(
             self,
-            Detector::DroppedError | Detector::LeakedTasks | Detector::LeakedThreads
+            Detector::DroppedError
+                | Detector::LeakedTasks
+                | Detector::LeakedThreads
+                | Detector::LeakedDescriptors
         )
     }
 

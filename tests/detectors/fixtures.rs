@@ -172,20 +172,20 @@ async fn threads_panic_and_somebody_knows() {
     tokio::time::sleep(ms(1)).await;
 }
 
-#[squall::test]
+#[squall::test(detect = "leaked_descriptors")]
 #[ignore]
 fn a_socket_is_forgotten() {
     std::mem::forget(std::net::UdpSocket::bind("127.0.0.1:4000").unwrap());
 }
 
-#[squall::test]
+#[squall::test(detect = "leaked_descriptors")]
 #[ignore]
 async fn a_runtime_socket_is_forgotten() {
     let listener = std::net::TcpListener::bind("127.0.0.1:4000").unwrap();
     let _ = std::os::fd::IntoRawFd::into_raw_fd(listener);
 }
 
-#[squall::test]
+#[squall::test(detect = "leaked_descriptors")]
 #[ignore]
 async fn sockets_are_closed() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:4000")
@@ -226,7 +226,7 @@ fn no_thread_is_left() {
     worker.join().unwrap();
 }
 
-#[squall::test]
+#[squall::test(detect = "leaked_descriptors")]
 #[ignore]
 fn a_thread_is_left_and_may_be() {
     let socket = std::net::UdpSocket::bind("127.0.0.1:4000").unwrap();
