@@ -85,6 +85,14 @@ fn from_call(words: &str) -> &str {
     &words[cut..]
 }
 
+/// Whether something in these words is of the kernel's, or of what walks stacks for it.
+fn of_kernel(words: &[String]) -> bool {
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/src/kernel/");
+    let signs = [source, "squall::kernel::", "backtrace::backtrace::"];
+    let ours = |text: &String| signs.iter().any(|sign| text.contains(sign));
+    words.iter().any(ours)
+}
+
 /// Whether a panic there is the end of its thread: nothing catches it before it comes to where std started the thread. False where
 /// that cannot be known, since inlined functions have no names without debug information.
 fn ends_thread(words: &str) -> bool {
@@ -183,14 +191,20 @@ impl Detect {
         !self.wants(detector) || self.allowed_at.iter().any(here)
     }
 
-    /// A stack in words, as std words them.
+    /// A stack in words, as std words them, from the call on that led into the kernel.
     fn words(&mut self, stack: &[usize]) -> String {
         let mut text = String::new();
-        for (number, address) in stack.iter().enumerate() {
+        let mut number = 0;
+        for address in stack {
             let frames = self.worded.entry(*address);
-            for frame in frames.or_insert_with(|| words(*address)).iter() {
+            let frames = frames.or_insert_with(|| words(*address));
+            if number == 0 && of_kernel(frames) {
+                continue;
+            }
+            for frame in frames.iter() {
                 let _ = writeln!(text, "{number:4}: {frame}");
             }
+            number += 1;
         }
         text
     }
@@ -214,14 +228,14 @@ impl Detect {
     }
 }
 
-/// The functions in which locks of std and of parking_lot wait.
+/// The functions in which locks of std and of parking_lot wait. None of them is inlined, so their names do without debug information.
 const LOCKS: [&str; 6] = [
     "::lock_contended",
     "::read_contended",
     "::write_contended",
-    "RawMutex::lock_slow",
-    "RawRwLock::lock_shared_slow",
-    "RawRwLock::lock_exclusive_slow",
+    "::lock_slow",
+    "::lock_shared_slow",
+    "::lock_exclusive_slow",
 ];
 
 impl Kernel {

@@ -20,8 +20,8 @@ pub(crate) fn trim(backtrace: &str) -> String {
         .iter()
         .rposition(|frame| INNERMOST.iter().any(|sign| frame.name.contains(sign)));
     let frames = &frames[start.map_or(0, |start| start + 1)..];
-    let outside = || frames.iter().skip_while(|frame| is_ours(frame.name));
-    let mut told: Vec<&Frame<'_>> = outside().filter(|frame| !is_noise(frame.name)).collect();
+    let outside = || frames.iter().skip_while(|frame| is_ours(frame));
+    let mut told: Vec<&Frame<'_>> = outside().filter(|frame| !is_noise(frame)).collect();
     if told.is_empty() {
         // It was deep in the runtime, with nothing of the program's own on the stack.
         told = outside().collect();
@@ -48,9 +48,7 @@ pub(crate) fn trim(backtrace: &str) -> String {
 /// Whether a backtrace is that of a runtime's thread that has nothing to do.
 pub(crate) fn idles(backtrace: &str) -> bool {
     let frames = parse(backtrace);
-    let mut outside = frames
-        .iter()
-        .map(|frame| frame.name.trim_start_matches('<'));
+    let mut outside = frames.iter();
     let below = [
         "mio::",
         "parking_lot",
@@ -59,9 +57,14 @@ pub(crate) fn idles(backtrace: &str) -> bool {
         "alloc::",
         "backtrace::",
     ];
-    let first =
-        outside.find(|name| !is_ours(name) && !below.iter().any(|start| name.starts_with(start)));
-    first.is_some_and(|name| {
+    let plain = |frame: &Frame<'_>| frame.name.trim_start_matches('<').to_owned();
+    let first = outside.find(|frame| {
+        !is_ours(frame)
+            && !below
+                .iter()
+                .any(|start| plain(frame).starts_with(start))
+    });
+    first.map(plain).is_some_and(|name| {
         name.starts_with("tokio::runtime::") || name.starts_with("tokio::loom::")
     })
 }
@@ -120,7 +123,8 @@ const OUTERMOST: [&str; 4] = [
     "squall::kernel::thread::run_body",
 ];
 /// Frames that say nothing about the program.
-const NOISE: [&str; 8] = [
+const NOISE: [&str; 9] = [
+    "squall::check::detect::",
     "core::ops::function::",
     "core::panic::unwind_safe",
     "std::panic::catch_unwind",
@@ -136,17 +140,48 @@ pub(crate) fn begins_a_run(name: &str) -> bool {
     OUTERMOST.iter().any(|sign| name.contains(sign))
 }
 
-fn is_noise(name: &str) -> bool {
-    NOISE
-        .iter()
-        .any(|noise| name.trim_start_matches('<').starts_with(noise))
+fn is_noise(frame: &Frame<'_>) -> bool {
+    let name = frame.name.trim_start_matches('<');
+    if !is_short(name) {
+        return NOISE.iter().any(|noise| name.starts_with(noise));
+    }
+    // Of what was inlined, the source file says more than the name.
+    let Some(at) = frame.at.map(absolute) else {
+        return false;
+    };
+    let files = [
+        "library/std/src/thread/local.rs",
+        "library/std/src/panic",
+        "library/core/src/panic",
+        "library/core/src/ops/function.rs",
+        concat!(env!("CARGO_MANIFEST_DIR"), "/src/check/detect/"),
+        concat!(env!("CARGO_MANIFEST_DIR"), "/src/run/"),
+    ];
+    let runtime = ["/src/runtime/", "/src/task/coop"];
+    files.iter().any(|file| shorten(&at).starts_with(file))
+        || at.contains("/tokio-1.") && runtime.iter().any(|part| at.contains(part))
+}
+
+/// Whether this is the name of a function of C, or of one that was inlined, where line tables are all there is to go by.
+fn is_short(name: &str) -> bool {
+    !name
+        .split('<')
+        .next()
+        .is_some_and(|path| path.contains("::"))
+}
+
+/// A place as a path from the root: std words those below the current directory from there.
+fn absolute(at: &str) -> String {
+    match (at.strip_prefix("./"), std::env::current_dir()) {
+        (Some(rest), Ok(directory)) => directory.join(rest).display().to_string(),
+        _ => at.to_owned(),
+    }
 }
 
 /// Whether a frame at the inner end of a backtrace is not the program's: the kernel, the libc symbols in front of it, what
 /// panicked on the program's behalf.
-fn is_ours(name: &str) -> bool {
-    let name = name.trim_start_matches('<');
-    let plain_c = !name.contains("::");
+fn is_ours(frame: &Frame<'_>) -> bool {
+    let name = frame.name.trim_start_matches('<');
     let machinery = [
         "squall::kernel::",
         "std::sys::",
@@ -157,7 +192,17 @@ fn is_ours(name: &str) -> bool {
         "squall::sim::points::",
         "squall_points::",
     ];
-    plain_c || machinery.iter().any(|start| name.starts_with(start))
+    if !is_short(name) {
+        return machinery.iter().any(|start| name.starts_with(start));
+    }
+    let sources = [
+        "library/",
+        concat!(env!("CARGO_MANIFEST_DIR"), "/src/kernel/"),
+        concat!(env!("CARGO_MANIFEST_DIR"), "/src/check/"),
+    ];
+    let place = frame.at.map(absolute);
+    let ours = |at: &str| sources.iter().any(|start| shorten(at).starts_with(start));
+    place.is_none_or(|at| ours(&at))
 }
 
 #[derive(PartialEq)]

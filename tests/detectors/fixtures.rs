@@ -1,6 +1,6 @@
 //! Tests for the tests of detectors: planted mistakes and their repaired twins. Each is ignored, and run by name with `drive`.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::await_holding_lock)]
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -214,14 +214,14 @@ async fn sockets_are_closed() {
 #[ignore]
 fn a_thread_is_left() {
     let worker = std::thread::Builder::new().name("mailer".to_owned());
-    worker.spawn(|| std::thread::park()).unwrap();
+    worker.spawn(std::thread::park).unwrap();
 }
 
 #[squall::test(detect = "leaked_threads")]
 #[ignore]
 fn no_thread_is_left() {
     let worker = std::thread::Builder::new().name("mailer".to_owned());
-    let worker = worker.spawn(|| std::thread::park()).unwrap();
+    let worker = worker.spawn(std::thread::park).unwrap();
     worker.thread().unpark();
     worker.join().unwrap();
 }

@@ -16,7 +16,7 @@ fn a_poll_that_blocks_is_found() {
     run("sleeps_in_a_poll", &[SEEDS]).failed().says(&[
         ": violated: a blocking call inside a poll\n",
         "the test's body blocks its thread in clock_nanosleep while it is polled",
-        "fixtures::throttle",
+        "tests/detectors/fixtures.rs:16:",
         "replay: SQUALL_",
     ]);
     run("sleeps_after_it_might", &QUICK)
@@ -25,7 +25,7 @@ fn a_poll_that_blocks_is_found() {
     run("a_host_reads_in_a_poll", &QUICK).failed().says(&[
         "violated: a blocking call inside a poll",
         "the main future of slow blocks its thread in ",
-        "fixtures::a_host_reads_in_a_poll",
+        "tests/detectors/fixtures.rs:86:",
     ]);
 }
 
@@ -47,7 +47,7 @@ fn a_lock_that_is_kept_over_an_await_is_found() {
     run("keeps_a_lock_over_an_await", &QUICK).failed().says(&[
         ": violated: a lock held across an await\n",
         "no thread that could hold it is doing anything",
-        "fixtures::stock",
+        "tests/detectors/fixtures.rs:128:",
     ]);
     run("keeps_no_lock_over_an_await", &[SEEDS]).held();
 }
