@@ -3,8 +3,6 @@
 //!
 //! `run` comes here for the futures of bodies, `sim` for those of hosts and for what a test allows.
 
-use std::pin::pin;
-
 use crate::kernel::{self, Detector, RootPoll};
 
 /// The findings of a detector are allowed while it lives: see [`Sim::allow`](crate::Sim::allow).
@@ -25,21 +23,28 @@ impl Drop for Allowed {
     }
 }
 
-/// A future that must not block its thread.
-pub(crate) async fn unblocking<F: Future>(future: F) -> F::Output {
-    let mut future = pin!(future);
-    std::future::poll_fn(|cx| {
+/// A future that must not block its thread. In a box, for what is moved about leaves unused halves of futures behind, whose old
+/// content a collection of the heap takes for references.
+pub(crate) fn unblocking<F: Future>(future: F) -> impl Future<Output = F::Output> {
+    let mut future = Box::pin(future);
+    std::future::poll_fn(move |cx| {
         let _polls = RootPoll::begin();
         future.as_mut().poll(cx)
     })
-    .await
 }
 
 /// The body of a test.
-pub(crate) async fn body<F: Future>(future: F) -> F::Output {
-    let output = unblocking(future).await;
-    kernel::body_done();
-    output
+pub(crate) fn body<F: Future>(future: F) -> impl Future<Output = F::Output> {
+    let mut future = Box::pin(future);
+    std::future::poll_fn(move |cx| {
+        let polls = RootPoll::begin();
+        let polled = future.as_mut().poll(cx);
+        drop(polls);
+        if polled.is_ready() {
+            kernel::body_done();
+        }
+        polled
+    })
 }
 
 /// The body has returned without an error, and its runtime is gone: ends the run if the detectors have found something.
