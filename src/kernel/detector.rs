@@ -75,6 +75,7 @@ impl Detector {
     }
 
     /// What it finds, by which the failure is known.
+    #[allow(dead_code, reason = "where there is no kernel, nobody looks")]
     pub(crate) const fn headline(self) -> &'static str {
         match self {
             Detector::BlockingCall => "a blocking call inside a poll",
