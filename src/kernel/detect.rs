@@ -78,7 +78,9 @@ fn from_call(words: &str) -> &str {
     let mut cut = 0;
     for line in frames {
         at += line.len();
-        if line.contains(DOOR) || (cut > 0 && line.starts_with("             at ") && line.contains("/kernel/abi/")) {
+        if line.contains(DOOR)
+            || (cut > 0 && line.starts_with("             at ") && line.contains("/kernel/abi/"))
+        {
             cut = at;
         }
     }
@@ -96,13 +98,18 @@ fn of_kernel(words: &[String]) -> bool {
 /// Whether a panic there is the end of its thread: nothing catches it before it comes to where std started the thread. False where
 /// that cannot be known, since inlined functions have no names without debug information.
 fn ends_thread(words: &str) -> bool {
-    let told = words.lines().any(|line| line.starts_with("             at "));
+    let told = words
+        .lines()
+        .any(|line| line.starts_with("             at "));
     let ends = words.lines().find_map(|line| {
         let catches = ["catch_unwind", "panicking::try", "__rust_try"];
         if line.contains("__rust_begin_short_backtrace") {
             return Some(true);
         }
-        catches.iter().any(|catch| line.contains(catch)).then_some(false)
+        catches
+            .iter()
+            .any(|catch| line.contains(catch))
+            .then_some(false)
     });
     told && ends == Some(true)
 }
@@ -178,7 +185,11 @@ impl Detect {
     /// A handle allows a detector's findings, or does no more.
     pub(crate) fn allow(&mut self, detector: Detector, on: bool) {
         let count = &mut self.allowed[detector as usize];
-        *count = if on { *count + 1 } else { count.saturating_sub(1) };
+        *count = if on {
+            *count + 1
+        } else {
+            count.saturating_sub(1)
+        };
     }
 
     /// Findings that name this are allowed for the rest of the run.
@@ -501,14 +512,11 @@ impl Kernel {
         if !self.detect.wants(Detector::LeakedTasks) {
             return;
         }
-        let left = |task: &&super::identity::TaskFacts| {
-            task.host == 0 && !task.done && !task.blocking
-        };
+        let left =
+            |task: &&super::identity::TaskFacts| task.host == 0 && !task.done && !task.blocking;
         let places: Vec<Place> = (self.known_tasks().filter(left))
             .map(|task| task.spawned_at)
-            .filter(|place| {
-                !(self.detect).allows(Detector::LeakedTasks, &place.to_string())
-            })
+            .filter(|place| !(self.detect).allows(Detector::LeakedTasks, &place.to_string()))
             .collect();
         if places.is_empty() {
             return;

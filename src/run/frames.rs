@@ -59,10 +59,7 @@ pub(crate) fn idles(backtrace: &str) -> bool {
     ];
     let plain = |frame: &Frame<'_>| frame.name.trim_start_matches('<').to_owned();
     let first = outside.find(|frame| {
-        !is_ours(frame)
-            && !below
-                .iter()
-                .any(|start| plain(frame).starts_with(start))
+        !is_ours(frame) && !below.iter().any(|start| plain(frame).starts_with(start))
     });
     first.map(plain).is_some_and(|name| {
         name.starts_with("tokio::runtime::") || name.starts_with("tokio::loom::")

@@ -7,9 +7,7 @@ use super::{
 use crate::kernel::abi::{raw, sancov};
 use crate::kernel::outcome::HostInfo;
 use crate::kernel::record::What;
-use crate::kernel::{
-    Detector, Domain, End, LinkChange, Moment, Touch, Violation, Vitals, Watch,
-};
+use crate::kernel::{Detector, Domain, End, LinkChange, Moment, Touch, Violation, Vitals, Watch};
 use std::sync::atomic::Ordering;
 
 /// Whether the caller runs inside a simulation.
