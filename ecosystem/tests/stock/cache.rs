@@ -98,7 +98,7 @@ async fn capacity_is_kept_and_evictions_are_heard() {
 }
 
 #[squall::test]
-async fn the_sync_cache_serves_plain_threads() {
+fn the_sync_cache_serves_plain_threads() {
     let cache: moka::sync::Cache<u32, u32> =
         moka::sync::Cache::builder().time_to_live(ms(100)).build();
     let loads = AtomicU32::new(0);

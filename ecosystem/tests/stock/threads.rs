@@ -99,9 +99,9 @@ async fn crossbeam_select_over_work_ticks_and_a_deadline() {
     let feeder = thread::spawn(move || (1..=9).for_each(|job| jobs.send(job).unwrap()));
 
     let seen = spawn_blocking(move || {
+        let watch = Stopwatch::start();
         let (ticks, deadline) = (tick(ms(10)), after(ms(300)));
         let (mut sum, mut ticked) = (0, 0);
-        let watch = Stopwatch::start();
         let mut collected = collected;
         loop {
             select! {
@@ -125,7 +125,8 @@ async fn crossbeam_select_over_work_ticks_and_a_deadline() {
         .for_each(|worker| worker.join().unwrap());
 }
 
-#[squall::test]
+// Its body waits as a thread does, at the end.
+#[squall::test(allow = "blocking_call")]
 async fn parking_lot_queue_with_condvars() {
     use parking_lot::{Condvar, Mutex, RwLock};
     struct Queue {
