@@ -81,7 +81,8 @@ async fn clients() -> Result<(), String> {
     }
 }
 
-#[squall::test]
+// The operator keeps its end of the channel.
+#[squall::test(allow = "stalled_task")]
 async fn announced_jobs(sim: squall::Sim) -> Result<(), String> {
     support::observe(&sim, clients()).await
 }

@@ -46,7 +46,8 @@ async fn clients() -> Result<(), String> {
     }
 }
 
-#[squall::test]
+// Producers keep their ends of the channel.
+#[squall::test(allow = "stalled_task")]
 async fn batches_until_closed(sim: squall::Sim) -> Result<(), String> {
     support::observe(&sim, clients()).await
 }
