@@ -24,6 +24,8 @@ pub enum Detector {
     DroppedError,
     /// A task waits, and nothing is left that could wake or abort it.
     StalledTask,
+    /// Something waits in ever larger numbers while a traffic's load stays the same.
+    QueueGrowth,
     /// A lock or a permit was handed to a future that its task polls no more, and others wait for it.
     Futurelock,
     /// Tasks that the test spawned are there when its body returns.
@@ -36,12 +38,13 @@ pub enum Detector {
 
 impl Detector {
     /// All of them.
-    pub const ALL: [Detector; 9] = [
+    pub const ALL: [Detector; 10] = [
         Detector::BlockingCall,
         Detector::LockAcrossAwait,
         Detector::UnobservedPanic,
         Detector::DroppedError,
         Detector::StalledTask,
+        Detector::QueueGrowth,
         Detector::Futurelock,
         Detector::LeakedTasks,
         Detector::LeakedThreads,
@@ -56,6 +59,7 @@ impl Detector {
             Detector::UnobservedPanic => "unobserved_panic",
             Detector::DroppedError => "dropped_error",
             Detector::StalledTask => "stalled_task",
+            Detector::QueueGrowth => "queue_growth",
             Detector::Futurelock => "futurelock",
             Detector::LeakedTasks => "leaked_tasks",
             Detector::LeakedThreads => "leaked_threads",
@@ -83,6 +87,7 @@ impl Detector {
             Detector::UnobservedPanic => "a panic that nobody observes",
             Detector::DroppedError => "an error that nobody observes",
             Detector::StalledTask => "a task that nothing can wake",
+            Detector::QueueGrowth => "a queue that grows without bound",
             Detector::Futurelock => "futurelock",
             Detector::LeakedTasks => "leaked tasks",
             Detector::LeakedThreads => "leaked threads",

@@ -320,6 +320,9 @@ pub fn judge() -> Option<Violation> {
 }
 
 /// Does nothing.
+pub fn found(_: Detector, _: String) {}
+
+/// Does nothing.
 pub fn allow(_: Detector, _: bool) {}
 
 /// Does nothing.

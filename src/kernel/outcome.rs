@@ -260,6 +260,8 @@ pub struct Outcome {
     pub contended_sites: Option<Vec<u64>>,
     /// What the run reached that no run of this process had before.
     pub reached: Reached,
+    /// Where the tasks were spawned that were polled shortly before a livelock was called; as far as tasks are known.
+    pub spinning: Vec<String>,
     /// What was counted.
     pub tallies: Tallies,
 }

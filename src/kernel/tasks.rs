@@ -112,9 +112,13 @@ impl Kernel {
         }
         let index = self.pick_unseen(tasks);
         // Finding the task costs time, and only who picks among threads may look at it.
-        if self.sched.others_can() {
+        let spins = self.gives_up();
+        if spins || self.sched.others_can() {
             let chosen = self.sched.known(tag(index));
             self.sched.me_mut().next_task = chosen;
+            if spins {
+                self.detect.spins(chosen);
+            }
         }
         (index, self.before_poll(false))
     }
@@ -132,6 +136,9 @@ impl Kernel {
     fn poll_one_seen(&mut self, tasks: u32, tag: impl Fn(u32) -> u32) -> (u32, u32) {
         let (index, chosen) = self.pick_seen(tasks, tag);
         self.sched.me_mut().next_task = chosen;
+        if self.gives_up() {
+            self.detect.spins(chosen);
+        }
         (index, self.before_poll(tasks == 1))
     }
 
@@ -190,6 +197,9 @@ impl Kernel {
         let me = self.sched.me_mut();
         me.next_task = known;
         let picked = std::mem::take(&mut me.picked);
+        if self.gives_up() {
+            self.detect.spins(known);
+        }
         self.before_poll(!picked)
     }
 

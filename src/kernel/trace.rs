@@ -203,6 +203,19 @@ impl Kernel {
         own_place(record.stacks[stack as usize].iter().copied())
     }
 
+    /// Where the present poll of a task, or its last one, came to wait, likewise.
+    pub(crate) fn last_wait(&self, task: u32) -> Option<String> {
+        let record = &self.trace.recording.as_ref()?.record;
+        let begins = |e: &&Event| matches!(e.what, What::PollBegins { task: it } if it == task);
+        let poll = record.events.iter().rev().find(begins)?;
+        let waits =
+            |e: &&Event| e.task == Some(task) && matches!(e.what, What::Awaits { .. } | What::Kept);
+        let since = record.events.iter().rev();
+        let mut since = since.take_while(|e| !std::ptr::eq(*e, poll));
+        let stack = since.find(waits)?.stack?;
+        own_place(record.stacks[stack as usize].iter().copied())
+    }
+
     /// Where the program is, likewise.
     pub(crate) fn place_here(&self) -> Option<String> {
         self.trace.recording.as_ref()?;

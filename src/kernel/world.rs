@@ -129,6 +129,8 @@ const JITTER_BITS: u32 = 6;
 /// After so many kernel entries without progress the clock begins to run faster, so that a program that spins until some
 /// time arrives there.
 const PATIENCE: u64 = 65_536;
+/// So many entries before a livelock is called, it is taken down who runs.
+const LAST_LOOK: u64 = 1024;
 /// The most that an entry then costs, in virtual nanoseconds.
 const HURRY: u64 = 1_000_000;
 
@@ -306,6 +308,11 @@ impl Kernel {
     /// Whether there was no progress for so long that somebody seems to spin.
     pub(super) fn spins(&self) -> bool {
         self.idle > PATIENCE
+    }
+
+    /// Whether a livelock is about to be called, and whoever runs now is part of it.
+    pub(super) fn gives_up(&self) -> bool {
+        self.idle + LAST_LOOK > self.limits.livelock_after
     }
 
     /// Something happened that a livelocked program would not do.

@@ -410,6 +410,7 @@ impl Child {
             },
             (End::Livelock(threads), _) => Verdict::Livelock {
                 threads: threads.clone(),
+                tasks: outcome.spinning.clone(),
             },
             (End::TimeLimit(threads), _) => {
                 let limit = settings.max_time.as_nanos().try_into().unwrap_or(u64::MAX);

@@ -171,12 +171,16 @@ fn verdict(page: &mut Page, verdict: &Verdict, waits: &[String]) {
         Verdict::Error { message } | Verdict::HostFailed { message, .. } => page.block(4, message),
         Verdict::Violated(violation) => violated(page, violation),
         Verdict::Deadlock { threads }
-        | Verdict::Livelock { threads }
+        | Verdict::Livelock { threads, .. }
         | Verdict::TimeLimit { threads, .. }
         | Verdict::StepLimit { threads, .. } => {
             waits
                 .iter()
                 .for_each(|line| page.line(format!("    {line}")));
+            if let Verdict::Livelock { tasks, .. } = verdict {
+                let line = |place| page.line(format!("    it runs: the task spawned at {place}"));
+                tasks.iter().for_each(line);
+            }
             table(page, threads, !waits.is_empty());
         }
         Verdict::Stuck { backtrace, .. }

@@ -41,6 +41,9 @@ pub enum Verdict {
     Livelock {
         /// Every thread and where it is.
         threads: Vec<ThreadReport>,
+        /// Where the tasks were spawned that ran; as far as tasks are known.
+        #[serde(default)]
+        tasks: Vec<String>,
     },
     /// The virtual time limit was reached.
     TimeLimit {

@@ -11,7 +11,7 @@ use super::retry::Retry;
 use super::send::{Shared, State};
 use super::signs::known_names;
 use super::threshold::{Names, Thresholds, Wanted};
-use crate::kernel::{self, Violation};
+use crate::kernel::{self, Detector, Violation};
 use crate::sim::{Sim, scope};
 use std::panic::{Location, resume_unwind};
 use std::sync::Arc;
@@ -363,14 +363,19 @@ impl Traffic {
             drop(state);
             resume_unwind(payload);
         }
-        Report::new(
+        let report = Report::new(
             &mut state,
             start,
             length,
             self.warm_up,
             self.objective,
             &spikes,
-        )
+        );
+        drop(state);
+        if let Some(growth) = report.growth() {
+            kernel::found(Detector::QueueGrowth, growth);
+        }
+        report
     }
 }
 

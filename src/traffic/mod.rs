@@ -3,12 +3,13 @@
 //!
 //! Tests come in through [`Sim::traffic`](crate::Sim::traffic). `load` and `pieces` say when requests arrive, `trace` takes that from a file,
 //! `keys` and `cx` say what a request is about, `retry` what a client does about an error, `drive`, `plan` and
-//! `send` send them, `record` counts, `signs` samples, `recovery` and `report` sum up, `threshold` judges. Every decision is drawn from the run's choices.
+//! `send` send them, `record` counts, `signs` samples, `recovery`, `growth` and `report` sum up, `threshold` judges. Every decision is drawn from the run's choices.
 //! Calls `sim` and `kernel`; arithmetic that decides something uses only operations that IEEE 754 fixes to the last bit.
 
 mod cx;
 mod drive;
 mod gauge;
+mod growth;
 mod keys;
 mod load;
 mod pieces;

@@ -1,5 +1,6 @@
 //! What a traffic came to: figures for tests and for thresholds, and a table for people.
 
+use super::growth;
 use super::plan::ns;
 use super::record::{Latencies, Point, Tally};
 use super::recovery::{self, Disturbed, Recovery};
@@ -28,6 +29,8 @@ pub struct Report {
     pub(super) start: u64,
     length: Duration,
     warm_up: Duration,
+    /// When something disturbed it.
+    disturbed: Vec<(Duration, Duration)>,
 }
 
 /// The figures of one operation, or of all: see [`Report::operation`].
@@ -69,6 +72,8 @@ impl Report {
                 disturbed.push((what, since(begin), end));
             }
         }
+        let windows = disturbed.iter().map(|(_, begin, end)| (*begin, *end));
+        let windows = windows.collect();
         let recoveries = recovery::recoveries(disturbed, &total.points, warm_up, length);
         Report {
             total,
@@ -79,7 +84,16 @@ impl Report {
             start,
             length,
             warm_up,
+            disturbed: windows,
         }
+    }
+
+    /// What grew as long as the load was the same, in words; `None` if nothing did.
+    pub(super) fn growth(&self) -> Option<String> {
+        let points = &self.total.points;
+        let load = self.warm_up..self.length;
+        let found = growth::growing(points, &self.samples, &self.disturbed, load);
+        (!found.is_empty()).then(|| growth::words(self.name(), &found))
     }
 
     /// Fails unless all of it holds; the grammar is that of [`Thresholds`](super::Thresholds).

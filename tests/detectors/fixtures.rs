@@ -232,3 +232,48 @@ fn a_thread_is_left_and_may_be() {
     let socket = std::net::UdpSocket::bind("127.0.0.1:4000").unwrap();
     std::thread::spawn(move || socket.recv(&mut [0; 16]));
 }
+
+/// A shop that handles 50 orders a second, and what comes in: `most` may wait, and then customers are sent away.
+async fn shop(sim: &Sim, load: squall::traffic::Load, most: usize) -> squall::traffic::Report {
+    let (orders, mut queue) = tokio::sync::mpsc::channel::<u64>(most);
+    let waiting = orders.downgrade();
+    sim.sample("orders", move || {
+        let open = waiting.upgrade();
+        open.map_or(0, |orders| orders.max_capacity() - orders.capacity())
+    });
+    tokio::spawn(async move {
+        while queue.recv().await.is_some() {
+            tokio::time::sleep(ms(20)).await;
+        }
+    });
+    let order = move |cx: squall::traffic::Cx| {
+        let orders = orders.clone();
+        async move { orders.try_send(cx.id()).map_err(|_| "sold out") }
+    };
+    sim.traffic("buy", load).run(order).await
+}
+
+fn too_many() -> squall::traffic::Load {
+    use squall::traffic::{Load, rps, secs};
+    Load::constant(rps(70), secs(30))
+}
+
+#[squall::test]
+#[ignore]
+async fn orders_pile_up(sim: Sim) {
+    shop(&sim, too_many(), 1 << 16).await;
+}
+
+#[squall::test]
+#[ignore]
+async fn orders_are_bounded(sim: Sim) {
+    use squall::traffic::{Load, rps, secs};
+    let report = shop(&sim, too_many(), 64).await;
+    assert!(report.all().errors() > 100, "{report}");
+    // A spike fills the queue, and it is worked off.
+    let spike = Load::spike(rps(30), rps(200)).at(secs(5)).lasting(secs(5));
+    shop(&sim, spike.into(), 1 << 16).await;
+    // A queue that may grow.
+    sim.allow_at(Detector::QueueGrowth, "orders grew");
+    shop(&sim, too_many(), 1 << 16).await;
+}

@@ -84,3 +84,17 @@ fn what_the_body_leaves_is_found() {
         run(twin, &[SEEDS, ("SQUALL_AUDIT", "100")]).held();
     }
 }
+
+#[test]
+fn a_queue_that_grows_is_found() {
+    run("orders_pile_up", &QUICK).failed().says(&[
+        ": violated: a queue that grows without bound\n",
+        "traffic buy: orders grew from ",
+        "under a steady 7",
+    ]);
+    run(
+        "orders_are_bounded",
+        &[("SQUALL_SEEDS", "3"), ("SQUALL_AUDIT", "100")],
+    )
+    .held();
+}

@@ -4,7 +4,7 @@ use super::drive::squall_with;
 
 #[test]
 fn mistakes_that_only_tokio_knows_of_are_found() {
-    let cases: [(&str, &[&str]); 8] = [
+    let cases: [(&str, &[&str]); 10] = [
         (
             "billing_fails_silently",
             &[
@@ -40,6 +40,22 @@ fn mistakes_that_only_tokio_knows_of_are_found() {
             &[
                 ": violated: a task that nothing can wake\n",
                 "the task spawned at tests/detectors.rs:",
+                "its last poll asked for nothing of tokio's",
+            ],
+        ),
+        (
+            "a_future_hides_its_waker",
+            &[
+                ": violated: a task that nothing can wake\n",
+                "the task spawned at tests/detectors.rs:143:5 waits",
+                "tests/detectors.rs:145",
+            ],
+        ),
+        (
+            "two_tasks_are_too_polite",
+            &[
+                ": livelock: ",
+                "it runs: the task spawned at tests/detectors.rs:",
             ],
         ),
         (

@@ -1,5 +1,5 @@
 //! The detectors as tests see them: what they may allow, and the last look when the body has returned. The facts are in
-//! `kernel/detect.rs`, where they arise.
+//! `kernel/detect/`, where they arise.
 //!
 //! `run` comes here for the futures of bodies, `sim` for those of hosts and for what a test allows.
 

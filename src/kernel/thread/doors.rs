@@ -276,6 +276,13 @@ pub fn judge() -> Option<Violation> {
     simulated().then(|| with_kernel(|k| k.judge()))?
 }
 
+/// Something that a detector is to judge when the body has returned. Does nothing outside a simulation.
+pub fn found(detector: Detector, detail: String) {
+    if simulated() {
+        with_kernel(|k| k.find(detector, detail));
+    }
+}
+
 /// The findings of a detector are allowed from now on, or no longer. Does nothing outside a simulation.
 pub fn allow(detector: Detector, on: bool) {
     if simulated() {

@@ -111,7 +111,6 @@ pub fn simulate(
     let tasks = m.kernel.report_tasks();
     let (trace, backtrace) = m.kernel.take_record();
     let outcome = Outcome {
-        end,
         digest: m.kernel.trace.digest(),
         steps: m.kernel.steps,
         switches: m.kernel.switches,
@@ -128,6 +127,11 @@ pub fn simulate(
             edges: sancov::take_edges(),
             pairs: m.kernel.memory.take_pairs(),
         },
+        spinning: match end {
+            End::Livelock(_) => m.kernel.spinning(),
+            _ => Vec::new(),
+        },
+        end,
         tallies: m.ledger.take_tallies(),
     };
     sancov::arm(false);

@@ -1,10 +1,17 @@
 //! What goes wrong in a program whatever it is for: the facts that the detectors go by, taken down where they arise. `sched`, `identity`
 //! and `abi` bring them; a poll that blocks ends the run as soon as time passes, everything else is judged when the body has returned.
+//! `stack` says where the program is, `permits` has the futurelock, `leaks` what is left at the end.
 //!
 //! Nothing here asks the oracle or changes the course of a run that holds.
 
-use super::descriptor::Kind;
-use super::identity::Place;
+mod leaks;
+mod permits;
+mod stack;
+
+pub(crate) use permits::Permit;
+use permits::Waiter;
+use stack::{Stack, ends_thread, from_call, stack};
+
 use super::outcome::Violation;
 use super::sched::{State, Thread};
 use super::{Detector, Detectors, End, Kernel};
@@ -30,88 +37,14 @@ pub(crate) struct Detect {
     worded: BTreeMap<usize, Vec<String>>,
     /// Futures that wait for permits, of a run that is recorded.
     waiters: Vec<Waiter>,
+    /// The tasks that were polled shortly before a livelock was called.
+    spinning: Vec<u32>,
 }
 
 /// A thread that is blocked within a poll.
 struct Blocked {
     thread: u32,
     stack: Stack,
-}
-
-/// Return addresses, innermost first.
-type Stack = Vec<usize>;
-
-/// Where the running thread is.
-fn stack() -> Stack {
-    let mut addresses = Vec::with_capacity(64);
-    backtrace::trace(|frame| {
-        addresses.push(frame.ip() as usize);
-        true
-    });
-    addresses
-}
-
-/// The functions at a return address, with their places.
-fn words(address: usize) -> Vec<String> {
-    let mut frames = Vec::new();
-    // A return address lies behind the call.
-    let at = std::ptr::without_provenance_mut(address.saturating_sub(1));
-    backtrace::resolve(at, |symbol| {
-        let Some(name) = symbol.name() else {
-            return;
-        };
-        let mut text = format!("{name:#}");
-        if let (Some(file), Some(line)) = (symbol.filename(), symbol.lineno()) {
-            let column = symbol.colno().unwrap_or(1);
-            let _ = write!(text, "\n             at {}:{line}:{column}", file.display());
-        }
-        frames.push(text);
-    });
-    frames
-}
-
-/// The stack from the program's call on, without the kernel's own functions above it.
-fn from_call(words: &str) -> &str {
-    const DOOR: &str = ": squall::kernel::abi::";
-    let frames = words.split_inclusive('\n').take(80);
-    let mut at = 0;
-    let mut cut = 0;
-    for line in frames {
-        at += line.len();
-        if line.contains(DOOR)
-            || (cut > 0 && line.starts_with("             at ") && line.contains("/kernel/abi/"))
-        {
-            cut = at;
-        }
-    }
-    &words[cut..]
-}
-
-/// Whether something in these words is of the kernel's, or of what walks stacks for it.
-fn of_kernel(words: &[String]) -> bool {
-    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/src/kernel/");
-    let signs = [source, "squall::kernel::", "backtrace::backtrace::"];
-    let ours = |text: &String| signs.iter().any(|sign| text.contains(sign));
-    words.iter().any(ours)
-}
-
-/// Whether a panic there is the end of its thread: nothing catches it before it comes to where std started the thread. False where
-/// that cannot be known, since inlined functions have no names without debug information.
-fn ends_thread(words: &str) -> bool {
-    let told = words
-        .lines()
-        .any(|line| line.starts_with("             at "));
-    let ends = words.lines().find_map(|line| {
-        let catches = ["catch_unwind", "panicking::try", "__rust_try"];
-        if line.contains("__rust_begin_short_backtrace") {
-            return Some(true);
-        }
-        catches
-            .iter()
-            .any(|catch| line.contains(catch))
-            .then_some(false)
-    });
-    told && ends == Some(true)
 }
 
 /// The last panic of a thread or a task.
@@ -122,28 +55,6 @@ struct Panic {
     site: String,
     message: String,
     stack: Stack,
-}
-
-/// A future that waits for permits of one of tokio's semaphores, of which its locks are made.
-#[derive(Clone)]
-struct Waiter {
-    /// Its address, and that of the semaphore.
-    node: usize,
-    semaphore: usize,
-    host: u16,
-    /// Who polled it last, and where; as far as that is known.
-    who: String,
-}
-
-/// What happens to a future that waits for permits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Permit {
-    /// It is polled.
-    Polled,
-    /// It has got what it waits for.
-    Granted,
-    /// It is dropped.
-    Dropped,
 }
 
 /// What became of a task's output that nobody took.
@@ -162,6 +73,14 @@ impl Detect {
             worded: std::mem::take(&mut self.worded),
             ..Detect::default()
         };
+    }
+
+    /// A task is polled, shortly before a livelock is called.
+    #[cold]
+    pub(crate) fn spins(&mut self, entity: u32) {
+        if self.spinning.len() < 16 && !self.spinning.contains(&entity) {
+            self.spinning.push(entity);
+        }
     }
 
     /// Whether a detector looks at all.
@@ -200,24 +119,6 @@ impl Detect {
     fn allows(&self, detector: Detector, text: &str) -> bool {
         let here = |(of, site): &(Detector, String)| *of == detector && text.contains(site);
         !self.wants(detector) || self.allowed_at.iter().any(here)
-    }
-
-    /// A stack in words, as std words them, from the call on that led into the kernel.
-    fn words(&mut self, stack: &[usize]) -> String {
-        let mut text = String::new();
-        let mut number = 0;
-        for address in stack {
-            let frames = self.worded.entry(*address);
-            let frames = frames.or_insert_with(|| words(*address));
-            if number == 0 && of_kernel(frames) {
-                continue;
-            }
-            for frame in frames.iter() {
-                let _ = writeln!(text, "{number:4}: {frame}");
-            }
-            number += 1;
-        }
-        text
     }
 
     /// A thread is no longer blocked.
@@ -414,87 +315,35 @@ impl Kernel {
         self.find(detector, detail);
     }
 
+    /// The places that spawned the tasks of a livelock.
+    pub(crate) fn spinning(&self) -> Vec<String> {
+        let tasks = self.detect.spinning.iter().filter_map(|e| self.task(*e));
+        tasks.map(|task| task.spawned_at.to_string()).collect()
+    }
+
     /// A task waits, and nothing is left that could wake it or end it.
     pub(crate) fn task_orphaned(&mut self, entity: u32) {
         if let Some(task) = self.task(entity) {
-            let detail = format!(
+            let mut detail = format!(
                 "the task spawned at {} waits, no waker of it is left, and its handle is gone: it can neither go on nor be aborted",
                 task.spawned_at
             );
+            if self.trace.recording() {
+                let at = self.last_wait(entity);
+                let _ = match at {
+                    Some(place) => write!(detail, "\nit waits at {place}"),
+                    None => write!(
+                        detail,
+                        "\nits last poll asked for nothing of tokio's: a future of the program's own returned Pending and kept no waker"
+                    ),
+                };
+            }
             self.find(Detector::StalledTask, detail);
         }
     }
 
-    /// Something happens to a future that waits for permits.
-    pub(crate) fn permit(&mut self, what: Permit, node: usize, semaphore: usize) {
-        let detect = &mut self.detect;
-        match what {
-            Permit::Granted => {
-                let known = detect.waiters.iter().find(|waiter| waiter.node == node);
-                let waiter = known.cloned().unwrap_or(Waiter {
-                    node,
-                    semaphore,
-                    host: 0,
-                    who: String::new(),
-                });
-                detect.granted.push(Waiter {
-                    host: self.sched.me().host,
-                    ..waiter
-                });
-            }
-            Permit::Polled | Permit::Dropped => {
-                detect.granted.retain(|waiter| waiter.node != node);
-                detect.waiters.retain(|waiter| waiter.node != node);
-                if what == Permit::Polled && self.trace.recording() {
-                    let who = match self.current_task(self.sched.current) {
-                        Some(task) => format!("the task spawned at {}", task.spawned_at),
-                        None => self.thread_label(self.sched.current),
-                    };
-                    let at = self.place_here();
-                    let at = at.map(|place| format!(", last polled at {place}"));
-                    let waiter = Waiter {
-                        node,
-                        semaphore,
-                        host: self.host_id(),
-                        who: who + &at.unwrap_or_default(),
-                    };
-                    self.detect.waiters.push(waiter);
-                }
-            }
-        }
-    }
-
-    /// Nobody can ever go on: whether that is because somebody who is not polled holds what the others wait for.
-    #[cold]
-    pub(crate) fn futurelock(&mut self) -> Option<End> {
-        let detect = &self.detect;
-        // A thread that is blocked in a poll keeps its other tasks from being polled.
-        let held_up = !detect.blocked.is_empty() || self.sched.threads.iter().any(|t| t.frozen);
-        if held_up || !detect.wants(Detector::Futurelock) {
-            return None;
-        }
-        let holder = detect.granted.first()?;
-        let mut detail = "a lock or permit was handed to a future that is no longer polled, and is kept by it for ever".to_owned();
-        if !holder.who.is_empty() {
-            let _ = write!(detail, "\nthe future is of {}", holder.who);
-        }
-        let same = |w: &&Waiter| w.semaphore == holder.semaphore && w.node != holder.node;
-        for waiter in detect.waiters.iter().filter(same).take(8) {
-            let _ = write!(detail, "\nwaits for it: {}", waiter.who);
-        }
-        if detect.allows(Detector::Futurelock, &detail) {
-            return None;
-        }
-        Some(End::Violated(Box::new(Violation {
-            property: Detector::Futurelock.headline().to_owned(),
-            detail,
-            at: self.now,
-            backtrace: Some(String::new()),
-            ..Violation::default()
-        })))
-    }
-
-    fn find(&mut self, detector: Detector, detail: String) {
+    /// To be judged when the body has returned.
+    pub(crate) fn find(&mut self, detector: Detector, detail: String) {
         if !self.detect.allows(detector, &detail) {
             self.detect.found.push(Violation {
                 property: detector.headline().to_owned(),
@@ -505,30 +354,6 @@ impl Kernel {
                 ..Violation::default()
             });
         }
-    }
-
-    /// The future of the body is done, and its runtime still there.
-    pub(crate) fn body_done(&mut self) {
-        if !self.detect.wants(Detector::LeakedTasks) {
-            return;
-        }
-        let left =
-            |task: &&super::identity::TaskFacts| task.host == 0 && !task.done && !task.blocking;
-        let places: Vec<Place> = (self.known_tasks().filter(left))
-            .map(|task| task.spawned_at)
-            .filter(|place| !(self.detect).allows(Detector::LeakedTasks, &place.to_string()))
-            .collect();
-        if places.is_empty() {
-            return;
-        }
-        let mut detail = format!(
-            "the body returned while {} of the tasks that it spawned were there",
-            places.len()
-        );
-        for place in places.iter().take(16) {
-            let _ = write!(detail, "\nspawned at {place}");
-        }
-        self.find(Detector::LeakedTasks, detail);
     }
 
     /// The body has returned and its runtime is gone: what is there to say?
@@ -569,30 +394,6 @@ impl Kernel {
         match self.detect.found.is_empty() {
             true => None,
             false => Some(self.detect.found.remove(0)),
-        }
-    }
-
-    /// Descriptors of the test's own host that nobody can be using.
-    fn leaked_descriptors(&mut self) {
-        let mut lines = Vec::new();
-        for (fd, object) in self.open_on(0) {
-            let what = match self.objects.get(object) {
-                // What registries of signal handlers keep for the life of the program is a pair of these.
-                None | Some(Kind::Unix(_) | Kind::Random) => continue,
-                Some(_) => self.object_text(object),
-            };
-            if !self.detect.allows(Detector::LeakedDescriptors, &what) {
-                let born = self.birth_of(fd);
-                let born = born.map(|place| format!(", opened at {place}"));
-                lines.push(format!("{fd}: {what}{}", born.unwrap_or_default()));
-            }
-        }
-        if !lines.is_empty() {
-            let detail = format!(
-                "the body returned, nothing of it runs any more, and these descriptors are open\n{}",
-                lines.join("\n")
-            );
-            self.find(Detector::LeakedDescriptors, detail);
         }
     }
 }
