@@ -25,6 +25,10 @@ impl Drop for Allowed {
 
 /// A future that must not block its thread. In a box, for what is moved about leaves unused halves of futures behind, whose old
 /// content a collection of the heap takes for references.
+#[cfg_attr(
+    squall_madsim,
+    allow(dead_code, reason = "madsim's hosts are polled by madsim")
+)]
 pub(crate) fn unblocking<F: Future>(future: F) -> impl Future<Output = F::Output> {
     let mut future = Box::pin(future);
     std::future::poll_fn(move |cx| {

@@ -4,6 +4,7 @@
 //! madsim's executor comes back only when the future that it was given is done and no task is ready. So the body is not such a future
 //! itself: it is polled by short ones, one from look to look, and each of them ends at a quiet moment.
 
+use super::detect::Detect;
 use super::hosts::Machine;
 use super::links::Links;
 use crate::kernel::outcome::Tallies;
@@ -52,6 +53,7 @@ pub(super) struct Run {
     pub(super) values: RefCell<Vec<(TypeId, RunValue)>>,
     pub(super) tallies: RefCell<Tallies>,
     pub(super) remarks: RefCell<Vec<String>>,
+    pub(super) detect: RefCell<Detect>,
     /// Of a run that is told.
     record: Option<RefCell<Vec<Event>>>,
     end: RefCell<Option<End>>,
@@ -145,6 +147,7 @@ pub fn simulate(
         values: RefCell::default(),
         tallies: RefCell::default(),
         remarks: RefCell::default(),
+        detect: RefCell::new(Detect::new(config.detectors)),
         record: config.trace.then(RefCell::default),
         end: RefCell::default(),
         refused: RefCell::default(),
@@ -366,6 +369,7 @@ impl Run {
             remarks: self.remarks.take(),
             contexts: 0,
             tasks: Vec::new(),
+            spinning: Vec::new(),
             contended_sites: None,
             reached: Default::default(),
             tallies: self.tallies.take(),

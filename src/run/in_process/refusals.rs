@@ -1,5 +1,6 @@
 //! What of a test's settings, and of the environment, cannot be had on madsim: named before anything runs.
 
+use crate::kernel::Detector;
 use crate::run::env::Environment;
 use crate::run::settings::{Flavor, Isolation, Settings};
 use crate::run::stand_in::THREADS;
@@ -18,6 +19,7 @@ const ONE: &str = "the seeds of a test run one after the other; leave it out, an
 const MACHINE: &str = "its hosts have no processors or descriptors of their own; leave it out, or run the test on the kernel";
 const MEMORY: &str = "nothing limits the memory of a run there; leave it out";
 const STEPS: &str = "there are no kernel entries to count; leave it out: `max_time` limits virtual time, `watchdog` wall time";
+const DETECTORS: &str = "of the detectors, queue_growth alone finds anything there, and does by default; leave it out, or run the test on the kernel";
 const EXPLAIN: &str =
     "which decision a failure hangs on is found out on the kernel alone; leave it out";
 
@@ -76,6 +78,13 @@ pub(super) fn check(settings: &Settings, environment: &Environment) -> Result<()
             "flavor = \"multi_thread\"",
             THREADS,
         ),
+        (
+            settings
+                .detect
+                .is_some_and(|asked| asked != Detector::QueueGrowth.into()),
+            "the setting detect",
+            DETECTORS,
+        ),
         (environment.os_threads, "SQUALL_THREADS=os", THREADS),
         (environment.explain.is_some(), "SQUALL_EXPLAIN", EXPLAIN),
     ];
@@ -110,6 +119,10 @@ mod tests {
                 "flavor = \"multi_thread\"",
             ),
             (Settings::new().max_steps(5), "the setting max_steps"),
+            (
+                Settings::new().detect(Detector::LeakedTasks.into()),
+                "the setting detect",
+            ),
         ] {
             let text = text(settings);
             let begins = format!("{begins} cannot be had on madsim: ");

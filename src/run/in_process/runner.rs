@@ -155,6 +155,7 @@ impl Runner {
                 },
                 false => Verdict::Livelock {
                     threads: Vec::new(),
+                    tasks: Vec::new(),
                 },
             };
             return Ok(Ran {
@@ -208,6 +209,7 @@ fn run(
     let config = Config {
         max_virtual: settings.max_time.as_nanos().try_into().unwrap_or(u64::MAX),
         trace: told,
+        detectors: settings.detectors,
         ..Config::default()
     };
     let start = Start::new(seed, settings, parameters, scribe);
