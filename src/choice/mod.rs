@@ -159,7 +159,10 @@ impl Choices {
 
     /// How far a search has come that ends by itself.
     pub fn progress(&mut self) -> Option<explore::Progress> {
-        self.portfolio.strategy(self.strategy).progress()
+        // A run in which there was nothing to choose is a schedule, too.
+        (self.strategy == explore::Name::Exhaustive)
+            .then(|| self.strategist().0.progress())
+            .flatten()
     }
 
     /// Has a profile taken from this run.

@@ -5,6 +5,10 @@
 //! bugs need few preemptions (Musuvathi, Qadeer: Iterative Context Bounding for Systematic Testing of Multithreaded Programs,
 //! PLDI 2007; dejafu and Lincheck search so by default). A schedule is named by where it departs from a default order,
 //! which is how one run finds those that are still to come, each of them once.
+//!
+//! A thread that waits by looking again and again has a schedule for every number of looks, so a search that lets it stay as often as it likes does
+//! not end. Hence a thread that gives way for the second time, while somebody could go on who has not since the first, must let
+//! that one go first ([`Fairness`]).
 
 use std::sync::Arc;
 
@@ -79,6 +83,74 @@ pub struct Exhaustive {
     passed: usize,
     point: u32,
     stayed: u32,
+    fairness: Fairness,
+}
+
+/// Who must let whom go first, which nobody must who gives way once (Musuvathi, Qadeer: Fair Stateless Model Checking, PLDI 2008).
+#[derive(Debug, Default)]
+struct Fairness {
+    /// Of everybody who gave way.
+    windows: Vec<Window>,
+    /// Who can go on, since which point without a break, and when it last went on.
+    runnable: Vec<(u32, u32, Option<u32>)>,
+}
+
+/// Of an entity that gave way.
+#[derive(Debug)]
+struct Window {
+    who: u32,
+    /// At which point it did so last.
+    since: u32,
+    /// These go first.
+    behind: Vec<u32>,
+}
+
+impl Fairness {
+    fn clear(&mut self) {
+        self.windows.clear();
+        self.runnable.clear();
+    }
+
+    /// Takes down who can go on now, and that the current one gives way.
+    fn look(&mut self, runnable: &[u32], current: u32, point: u32) {
+        let before = std::mem::take(&mut self.runnable);
+        let now = runnable.iter().map(|&who| {
+            let known = before.iter().find(|(known, ..)| *known == who);
+            known.copied().unwrap_or((who, point, None))
+        });
+        self.runnable = now.collect();
+        let window = self.windows.iter_mut().find(|window| window.who == current);
+        let Some(window) = window else {
+            self.windows.push(Window {
+                who: current,
+                since: point,
+                behind: Vec::new(),
+            });
+            return;
+        };
+        for &(who, since, ran) in &self.runnable {
+            let waited = since <= window.since && ran.is_none_or(|ran| ran < window.since);
+            if who != current && waited && !window.behind.contains(&who) {
+                window.behind.push(who);
+            }
+        }
+        window.since = point;
+    }
+
+    /// Whether it need not let anybody go first.
+    fn may(&self, who: u32, runnable: &[u32]) -> bool {
+        let window = self.windows.iter().find(|window| window.who == who);
+        window.is_none_or(|window| window.behind.iter().all(|other| !runnable.contains(other)))
+    }
+
+    fn goes(&mut self, who: u32, point: u32) {
+        for window in &mut self.windows {
+            window.behind.retain(|other| *other != who);
+        }
+        if let Some((.., ran)) = self.runnable.iter_mut().find(|(known, ..)| *known == who) {
+            *ran = Some(point);
+        }
+    }
 }
 
 impl Exhaustive {
@@ -159,19 +231,44 @@ impl Strategy for Exhaustive {
         self.passed = 0;
         self.point = 0;
         self.stayed = 0;
+        self.fairness.clear();
     }
 
     fn pick(&mut self, pick: Pick<'_>, _: &mut Stream) -> usize {
         let free = pick.yielded || self.stayed >= PATIENCE;
-        let usual = match pick.current {
+        let Pick {
+            runnable, current, ..
+        } = pick;
+        let usual = match current {
             Some(current) if !free => current,
             // Whoever gives way stands at the end, whoever spins at the beginning.
             Some(0) => 1,
             _ => 0,
         };
-        let preempts = pick.current.is_some() && !free;
-        let index = self.decide(pick.runnable.len(), usual, preempts);
-        self.stayed = if pick.current == Some(index) {
+        let preempts = current.is_some() && !free;
+        let gives_way = current.filter(|_| free);
+        if let Some(current) = gives_way {
+            self.fairness.look(runnable, runnable[current], self.point);
+            // The next time comes after as many points.
+            self.stayed = 0;
+        }
+        let index = if self.fairness.windows.is_empty() {
+            self.decide(runnable.len(), usual, preempts)
+        } else {
+            let may = |&at: &usize| {
+                self.fairness.may(runnable[at], runnable) || preempts && current == Some(at)
+            };
+            let mut may: Vec<usize> = (0..runnable.len()).filter(may).collect();
+            if may.is_empty() {
+                may = (0..runnable.len()).collect();
+            }
+            let usual = may.iter().position(|&at| at == usual).unwrap_or(0);
+            let point = self.point;
+            let index = may[self.decide(may.len(), usual, preempts)];
+            self.fairness.goes(runnable[index], point);
+            index
+        };
+        self.stayed = if current == Some(index) {
             self.stayed + 1
         } else {
             0
@@ -276,5 +373,55 @@ mod tests {
             assert_eq!(sorted, expected, "{steps:?}");
             assert!(!progress.lost);
         }
+    }
+
+    #[test]
+    fn who_waits_by_looking_does_not_keep_the_search_from_ending() {
+        let entity = Entity {
+            parent: NOBODY,
+            group: 0,
+            touch: Touch::UNKNOWN,
+        };
+        let mut strategy = Exhaustive::default();
+        let mut streams = Streams::new(0);
+        let mut runs = Vec::new();
+        while strategy
+            .progress()
+            .is_some_and(|progress| progress.bound <= BOUND)
+        {
+            strategy.begin(&Profile::default(), streams.of(Domain::Schedule));
+            // Two look whether the third is done, and give way each time that it is not.
+            let (mut left, mut current) = (3, None);
+            let mut order = Vec::new();
+            while left > 0 {
+                let yielded = current.is_some_and(|current| current < 2);
+                let pick = Pick {
+                    runnable: &[0, 1, 2],
+                    current,
+                    yielded,
+                    entities: &[entity; 3],
+                    now: 0,
+                };
+                let next = strategy.pick(pick, streams.of(Domain::Schedule));
+                left -= u32::from(next == 2);
+                order.push(next);
+                current = Some(next);
+            }
+            runs.push(order);
+            assert!(runs.len() < 10_000, "the search does not end");
+        }
+        let all = runs.len();
+        // Those that give way once need not let anybody go first.
+        for seen in [
+            &[2, 2, 2][..],
+            &[0, 2, 2, 2],
+            &[0, 1, 2, 2, 2],
+            &[0, 0, 2, 2, 2],
+        ] {
+            assert!(runs.iter().any(|run| run == seen), "{seen:?}");
+        }
+        runs.sort();
+        runs.dedup();
+        assert_eq!(runs.len(), all, "each comes once");
     }
 }
