@@ -27,6 +27,7 @@
 //! ```
 //!
 //! - [`macro@test`] is the attribute, [`Builder`] the same without it; [`Settings`] lists what can be set.
+//! - [`macro@model`] is for small code whose memory orderings matter: one body under the kernel's exhaustive search and under loom.
 //! - [`Sim`] is the simulated world as the test's body sees it: hosts, virtual time.
 //! - `docs/contract.md` in the repository has the environment variables, verdicts and what scripts may rely on;
 //!   `docs/determinism.md` says what follows from the seed and what does not.
@@ -38,17 +39,26 @@
 #[cfg(squall_madsim)]
 extern crate madsim_tokio as tokio;
 
+#[cfg(not(loom))]
 #[doc(hidden)]
 pub mod kernel;
 
+#[cfg(not(loom))]
 pub mod audit;
+#[cfg(not(loom))]
 mod check;
+#[cfg(not(loom))]
 #[doc(hidden)]
 pub mod choice;
+#[cfg(not(loom))]
 pub mod draw;
+#[cfg(not(loom))]
 #[doc(hidden)]
 pub mod explore;
+#[cfg(not(loom))]
 mod fault;
+mod model;
+#[cfg(not(loom))]
 #[cfg(any(
     squall_madsim,
     all(
@@ -59,48 +69,76 @@ mod fault;
     )
 ))]
 mod report;
+#[cfg(not(loom))]
 mod run;
+#[cfg(not(loom))]
 #[cfg(feature = "scenario")]
 mod scenario;
+#[cfg(not(loom))]
 mod sim;
+#[cfg_attr(loom, allow(dead_code, reason = "loom does not sweep"))]
 mod telling;
+#[cfg(not(loom))]
 #[cfg(feature = "tracing")]
 pub mod tracing;
+#[cfg(not(loom))]
 pub mod traffic;
+#[cfg(not(loom))]
 mod units;
 
+#[cfg(not(loom))]
 pub use check::history;
+#[cfg(not(loom))]
 pub use check::{Allowed, Check, Condition, Look, Mark, Monitor, Property};
+#[cfg(not(loom))]
 pub use explore::Selection as Strategy;
+#[cfg(not(loom))]
 pub use fault::{
     Breakable, Fault, FaultKind, FaultWindow, HostRanges, LinkRanges, Nemesis, NemesisOptions,
     Plan, UnknownFault,
 };
+#[cfg(not(loom))]
 pub use fault::{
     CancelAtSomeAwait, CancelEachAwait, CancelEachAwaitOf, Cancelled, Disturbance, FaultPoint,
     Faults, Stress, SweepError, Swept, cancel_at_every_await, cancel_at_every_await_of,
     cancel_at_some_await, cancellable, stress, stress_with,
 };
+#[cfg(not(loom))]
 pub use kernel::{Detector, Detectors};
+pub use model::model;
+#[cfg(loom)]
+#[doc(hidden)]
+pub use model::under_loom as __private;
+#[cfg(loom)]
+pub use model::{scenario, test};
+#[cfg(not(loom))]
 #[doc(hidden)]
 pub use run::private as __private;
+#[cfg(not(loom))]
 #[cfg(feature = "scenario")]
 pub use run::scenario;
+#[cfg(not(loom))]
 pub use run::{
     Builder, Error, Failure, Flavor, Isolation, Result, Returned, Settings, Summary, test,
 };
+#[cfg(not(loom))]
 #[cfg(feature = "schema")]
 pub use scenario::schema;
+#[cfg(not(loom))]
 #[cfg(feature = "scenario")]
 pub use scenario::{Scenario, ScenarioError};
+#[cfg(not(loom))]
 pub use sim::dependency::{self, Behaviour, Dependency, FailureMode};
+#[cfg(not(loom))]
 pub use sim::{
     Host, HostOutcome, HostState, Hosts, Latency, Link, Parameter, Partition, Shape, Sim, Storage,
 };
+#[cfg(not(loom))]
 pub use sim::{Settle, Unsettled};
 pub use squall_points::{
     always, buggify, fault_point, gauge, never, reachable, sometimes, unreachable_point,
 };
+pub use squall_points::{cell, hint, sync, thread};
 
 /// The snippets of the documents, compiled.
 #[cfg(doctest)]
@@ -111,6 +149,9 @@ mod documents {
     #[cfg(feature = "scenario")]
     #[doc = include_str!("../docs/scenario-files.md")]
     struct ScenarioFiles;
+
+    #[doc = include_str!("../docs/models.md")]
+    struct Models;
 
     #[doc = include_str!("../docs/sweeps.md")]
     struct Sweeps;

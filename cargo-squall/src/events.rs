@@ -124,6 +124,17 @@ pub enum Event {
     },
     /// How often a test's search came to each `sometimes!` and `reachable!` in the program that it is part of.
     Places { test: Name, places: Vec<Mark> },
+    /// How far a search came that goes through all schedules, or executions of loom's.
+    Explored {
+        test: Name,
+        /// `kernel` or `loom`.
+        engine: String,
+        executions: u64,
+        /// Every one that was asked for.
+        exhausted: bool,
+        /// Every one with at most so many preemptions.
+        bound: Option<u64>,
+    },
     /// In a sweep: a run asked for a parameter.
     Parameter {
         name: String,

@@ -2,6 +2,7 @@
 //! that holds squall is asked; it answers before its `main` (`src/run/listing.rs` of the library), so nothing runs.
 
 use crate::launch;
+use crate::workspace::cargo;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use serde::{Deserialize, Serialize};
@@ -44,9 +45,44 @@ pub struct Listed {
     pub should_panic: bool,
     /// The scenario file that it is bound to, from `manifest_dir`.
     pub scenario: Option<PathBuf>,
+    /// Which engines run it, if it is a model.
+    #[serde(default)]
+    pub model: Option<Engines>,
     /// The test binary.
     #[serde(default)]
     pub executable: PathBuf,
+}
+
+/// Which engines run a model.
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+pub struct Engines {
+    pub kernel: bool,
+    pub loom: bool,
+}
+
+impl Listed {
+    /// A program with the test in it as cargo would start it, the test's own or one that was built otherwise.
+    pub fn command(&self, executable: &Path) -> Command {
+        let mut command = Command::new(executable);
+        command
+            .current_dir(&self.manifest_dir)
+            .env("CARGO", cargo())
+            .env("CARGO_MANIFEST_DIR", &self.manifest_dir)
+            .env("CARGO_PKG_NAME", &self.package)
+            .env("LD_LIBRARY_PATH", libraries(executable));
+        command
+    }
+}
+
+/// Where dynamic libraries of the build lie, as cargo tells it to what it runs.
+fn libraries(executable: &Path) -> OsString {
+    let deps = executable.parent().unwrap_or(Path::new("/"));
+    let mut paths = vec![deps.to_owned()];
+    paths.extend(deps.parent().map(Path::to_owned));
+    if let Some(given) = std::env::var_os("LD_LIBRARY_PATH") {
+        paths.extend(std::env::split_paths(&given));
+    }
+    std::env::join_paths(paths).unwrap_or_default()
 }
 
 /// The tests, in order of package, target and name.
@@ -86,17 +122,28 @@ pub fn run(asked: &Arguments) -> Result<u8> {
             .as_ref()
             .map(|file| format!(", by {}", file.display()));
         println!(
-            "  {}  {}:{}{ignored}{}",
+            "  {}  {}:{}{ignored}{}{}",
             test.name,
             test.file.display(),
             test.line,
-            scenario.unwrap_or_default()
+            scenario.unwrap_or_default(),
+            model(test)
         );
     }
     if tests.is_empty() {
         eprintln!("squall: there are no tests with #[squall::test]");
     }
     Ok(crate::status::HELD)
+}
+
+/// What is said of a model.
+fn model(test: &Listed) -> &'static str {
+    match test.model {
+        None => "",
+        Some(Engines { loom: false, .. }) => ", a model for the kernel",
+        Some(Engines { kernel: false, .. }) => ", a model for loom",
+        Some(_) => ", a model",
+    }
 }
 
 /// Whether the program would answer. One that does not know of squall would run its tests instead.

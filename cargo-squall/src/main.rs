@@ -7,11 +7,13 @@ mod arguments;
 mod doctor;
 mod events;
 mod exec;
+mod filter;
 mod init;
 mod instrument;
 mod launch;
 mod list;
 mod live;
+mod model;
 mod nightly;
 mod points;
 mod progress;
@@ -60,6 +62,8 @@ enum Command {
     Run(scenario::Arguments),
     /// Runs the test of a scenario file with one value of its parameters after another, and compares what its traffic came to.
     Sweep(sweep::Arguments),
+    /// Runs models, functions with `#[squall::model]`, under the kernel's exhaustive search and under loom, and says what both came to.
+    Model(model::Arguments),
     /// Prints the JSON Schema of scenario files, for editors.
     Schema,
     /// Prints the completions of this command for a shell: bash, zsh, fish, elvish or powershell.
@@ -139,6 +143,7 @@ fn main() -> ExitCode {
         Command::Merge(asked) => nightly::merge::run(&asked),
         Command::Report(asked) => saved::report(&asked),
         Command::Init(asked) => init::run(&asked),
+        Command::Model(asked) => model::run(&asked),
         Command::Run(asked) => scenario::run(&asked),
         Command::Schema => Ok(schema::run()),
         Command::Sweep(asked) => sweep::run(&asked),

@@ -205,7 +205,7 @@ fn one(test: &Listed, asked: &Arguments, words: &[OsString]) -> Result<u8> {
 }
 
 /// The page of a failure: what it is in front, and what to do about it last.
-fn page(failure: &Failure) {
+pub fn page(failure: &Failure) {
     for (number, line) in failure.text.lines().enumerate() {
         let paint = match line {
             _ if number == 0 => style::BAD,

@@ -301,7 +301,7 @@ impl Arguments {
 }
 
 /// The value of an argument, a literal of one kind.
-fn literal<T: Parse>(input: ParseStream<'_>, name: &str, form: &str) -> syn::Result<T> {
+pub(crate) fn literal<T: Parse>(input: ParseStream<'_>, name: &str, form: &str) -> syn::Result<T> {
     let error = |span| syn::Error::new(span, format!("`{name}` is {form}"));
     let fork = input.fork();
     match fork.parse::<T>() {

@@ -87,9 +87,6 @@ fn expand(
     let (outer, inner): (Vec<&Attribute>, Vec<&Attribute>) =
         attrs.iter().partition(|attr| is_outer(attr));
     let name = &sig.ident;
-    let function_name = name.to_string();
-    let has = |name| attrs.iter().any(|attr| attr.path().is_ident(name));
-    let (ignored, should_panic) = (has("ignore"), has("should_panic"));
     let settings = settings(arguments);
     let inputs = sig.inputs.iter().enumerate();
     let argument: Vec<TokenStream> = inputs
@@ -134,39 +131,51 @@ fn expand(
             },
         ),
     };
+    let site = site(function, &scenario, &quote!(::core::option::Option::None));
     Ok(quote! {
         #(#outer)*
         #[::core::prelude::v1::test]
         #vis fn #name() {
             #(#inner)*
             #sig #block
-            #[cfg_attr(
-                target_os = "linux",
-                ::squall::__private::linkme::distributed_slice(::squall::__private::TESTS),
-                linkme(crate = ::squall::__private::linkme)
-            )]
-            static SITE: ::squall::__private::Site = ::squall::__private::Site {
-                module: ::core::module_path!(),
-                function: #function_name,
-                file: ::core::file!(),
-                line: ::core::line!(),
-                scenario: #scenario,
-                package: ::core::env!("CARGO_PKG_NAME"),
-                manifest_dir: ::core::env!("CARGO_MANIFEST_DIR"),
-                crate_name: ::core::env!("CARGO_CRATE_NAME"),
-                bin_name: ::core::option_env!("CARGO_BIN_NAME"),
-                integration: ::core::option_env!("CARGO_TARGET_TMPDIR").is_some(),
-                ignored: #ignored,
-                should_panic: #should_panic,
-                debug: ::core::cfg!(debug_assertions),
-            };
+            #site
             #run
         }
     })
 }
 
+/// The static `SITE`: where the test stands, in the catalogue of all tests.
+pub(crate) fn site(function: &ItemFn, scenario: &TokenStream, model: &TokenStream) -> TokenStream {
+    let function_name = function.sig.ident.to_string();
+    let has = |name| function.attrs.iter().any(|attr| attr.path().is_ident(name));
+    let (ignored, should_panic) = (has("ignore"), has("should_panic"));
+    quote! {
+        #[cfg_attr(
+            target_os = "linux",
+            ::squall::__private::linkme::distributed_slice(::squall::__private::TESTS),
+            linkme(crate = ::squall::__private::linkme)
+        )]
+        static SITE: ::squall::__private::Site = ::squall::__private::Site {
+            module: ::core::module_path!(),
+            function: #function_name,
+            file: ::core::file!(),
+            line: ::core::line!(),
+            scenario: #scenario,
+            model: #model,
+            package: ::core::env!("CARGO_PKG_NAME"),
+            manifest_dir: ::core::env!("CARGO_MANIFEST_DIR"),
+            crate_name: ::core::env!("CARGO_CRATE_NAME"),
+            bin_name: ::core::option_env!("CARGO_BIN_NAME"),
+            integration: ::core::option_env!("CARGO_TARGET_TMPDIR").is_some(),
+            ignored: #ignored,
+            should_panic: #should_panic,
+            debug: ::core::cfg!(debug_assertions),
+        };
+    }
+}
+
 /// Attributes that speak to the compiler or the test harness about the test; any other belongs to the user's function.
-fn is_outer(attr: &Attribute) -> bool {
+pub(crate) fn is_outer(attr: &Attribute) -> bool {
     const OUTER: [&str; 10] = [
         "cfg",
         "cfg_attr",
@@ -183,23 +192,9 @@ fn is_outer(attr: &Attribute) -> bool {
 }
 
 fn check(arguments: &Arguments, bound: bool, function: &ItemFn) -> syn::Result<()> {
+    check_plain("test", function)?;
     let sig = &function.sig;
     let wrong = |span, message: &str| Err(syn::Error::new(span, message));
-    if !sig.generics.params.is_empty() {
-        return wrong(
-            sig.generics.span(),
-            "a test has no generic parameters: nobody could say what they are",
-        );
-    }
-    if let Some(word) = &sig.constness {
-        return wrong(word.span(), "a test is not a const fn");
-    }
-    if let Some(word) = &sig.unsafety {
-        return wrong(word.span(), "a test is not an unsafe fn");
-    }
-    if let Some(abi) = &sig.abi {
-        return wrong(abi.span(), "a test is not an extern fn");
-    }
     if let Some(dots) = &sig.variadic {
         return wrong(dots.span(), "a test takes nothing, or its `squall::Sim`");
     }
@@ -219,24 +214,47 @@ fn check(arguments: &Arguments, bound: bool, function: &ItemFn) -> syn::Result<(
             }
         }
     }
-    let second = function.attrs.iter().find(|attr| {
-        attr.path()
-            .segments
-            .last()
-            .is_some_and(|segment| segment.ident == "test" || segment.ident == "scenario")
-    });
-    if let Some(second) = second {
-        return wrong(
-            second.span(),
-            "#[squall::test] and #[squall::scenario] make this a test already; remove the other attribute",
-        );
-    }
     if sig.asyncness.is_none()
         && let Some(span) = arguments.runtime_argument()
     {
         return wrong(
             span,
             "this is about the tokio runtime of an `async fn`, and the function is not async",
+        );
+    }
+    Ok(())
+}
+
+/// What holds for every function that becomes a test; messages call it `what`.
+pub(crate) fn check_plain(what: &str, function: &ItemFn) -> syn::Result<()> {
+    let sig = &function.sig;
+    let wrong = |span, message: &str| Err(syn::Error::new(span, message));
+    if !sig.generics.params.is_empty() {
+        return wrong(
+            sig.generics.span(),
+            &format!("a {what} has no generic parameters: nobody could say what they are"),
+        );
+    }
+    if let Some(word) = &sig.constness {
+        return wrong(word.span(), &format!("a {what} is not a const fn"));
+    }
+    if let Some(word) = &sig.unsafety {
+        return wrong(word.span(), &format!("a {what} is not an unsafe fn"));
+    }
+    if let Some(abi) = &sig.abi {
+        return wrong(abi.span(), &format!("a {what} is not an extern fn"));
+    }
+    let second = function.attrs.iter().find(|attr| {
+        attr.path().segments.last().is_some_and(|segment| {
+            ["test", "scenario", "model"]
+                .iter()
+                .any(|name| segment.ident == name)
+        })
+    });
+    if let Some(second) = second {
+        return wrong(
+            second.span(),
+            "#[squall::test], #[squall::scenario] and #[squall::model] make this a test already; remove the other attribute",
         );
     }
     Ok(())

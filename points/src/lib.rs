@@ -22,8 +22,15 @@
 //!
 //! Every macro's place is in the [`catalogue`], which the linker puts together, so that a tool can name a `sometimes!` or
 //! `reachable!` that no run of a suite came to. On platforms that `linkme` does not know (WebAssembly, say) the catalogue is empty.
+//!
+//! [`sync`], [`thread`], [`cell`] and [`hint`] are for code whose memory orderings are to be checked: std's types, and under `--cfg loom`, with which no
+//! production build is made, those of [loom](https://docs.rs/loom), so that `#[squall::model]` can run the code that ships under both.
 
+pub mod cell;
+pub mod hint;
 mod macros;
+pub mod sync;
+pub mod thread;
 
 use std::fmt;
 use std::future::Future;

@@ -141,6 +141,17 @@ pub(crate) enum Event<'a> {
         test: Name<'a>,
         places: Vec<Mark<'a>>,
     },
+    /// How far a search came that goes through all schedules.
+    Explored {
+        test: Name<'a>,
+        /// `kernel`; loom's own are told by `model/under_loom.rs`.
+        engine: &'a str,
+        executions: u64,
+        /// Every one that was asked for.
+        exhausted: bool,
+        /// Every one with at most so many preemptions.
+        bound: Option<u64>,
+    },
     /// Where the command sweeps: a run failed, and the search goes on.
     Failed {
         test: Name<'a>,

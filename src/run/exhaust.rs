@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use super::command::{self, Event};
 use super::coordinator::{Coordinator, Trouble};
 use super::failure::Failure;
 use super::judge::Ended;
@@ -26,6 +27,17 @@ impl Coordinator<'_> {
         budget: Option<Duration>,
     ) -> Result<Option<Failure>, Trouble> {
         let ended = self.numbered(runs.unwrap_or(u64::MAX), budget)?;
+        let progress = self.progress.unwrap_or_default();
+        command::tell(&Event::Explored {
+            test: self.origin.name(),
+            engine: "kernel",
+            executions: ended
+                .failed
+                .as_ref()
+                .map_or(ended.passed, |failed| failed.seed + 1),
+            exhausted: ended.failed.is_none() && progress.bound > BOUND && !progress.lost,
+            bound: progress.exhausted().map(u64::from),
+        });
         if ended.failed.is_some() {
             return self.verify(ended).map(|found| Some(found.failure));
         }

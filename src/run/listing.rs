@@ -2,7 +2,7 @@
 //! nothing of it runs, not even a test that is none of squall's.
 
 use super::catalogue::TESTS;
-use super::origin::Origin;
+use super::origin::{Engines, Origin};
 use crate::kernel::abi::{early, real::process};
 use serde::Serialize;
 use std::fmt::Write as _;
@@ -27,6 +27,7 @@ struct Told<'a> {
     ignored: bool,
     should_panic: bool,
     scenario: Option<&'a str>,
+    model: Option<Engines>,
 }
 
 fn answer() {
@@ -47,6 +48,7 @@ fn answer() {
             ignored: site.ignored,
             should_panic: site.should_panic,
             scenario: site.scenario,
+            model: site.model,
         };
         let line = serde_json::to_string(&told).expect("squall bug: a test that is no JSON");
         let _ = writeln!(text, "{line}");

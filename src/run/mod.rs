@@ -119,7 +119,7 @@ pub mod private {
     /// There are no hooks.
     #[cfg(squall_madsim)]
     pub fn hook(_: &mut tokio::runtime::Builder) {}
-    pub use super::origin::Site;
+    pub use super::origin::{Engines, Site};
     #[cfg(squall_madsim)]
     pub use super::stand_in as tokio;
     pub use super::start::Start;
@@ -147,6 +147,27 @@ pub mod private {
         body: impl Fn(&Start) -> Result<(), String> + Send + Sync + 'static,
     ) {
         super::fail(super::execute(&Origin::of(site), &settings, Box::new(body)));
+    }
+
+    /// Runs the model that the attribute stands on.
+    pub fn model(site: &Site, settings: Settings, body: fn()) {
+        let origin = Origin::of(site);
+        let result = match site.model {
+            // libtest ignores it, and was told not to.
+            Some(engines) if !engines.kernel => Err(super::unusable(
+                &origin.test,
+                "loom alone runs this model (kernel = false): cargo squall model",
+            )),
+            _ => super::execute(
+                &origin,
+                &settings,
+                Box::new(move |_| {
+                    body();
+                    Ok(())
+                }),
+            ),
+        };
+        super::fail(result);
     }
 
     /// Runs the test that `#[squall::scenario]` stands on.

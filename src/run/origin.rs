@@ -17,6 +17,8 @@ pub struct Site {
     pub line: u32,
     /// The scenario file that the test is bound to, from the package's directory.
     pub scenario: Option<&'static str>,
+    /// Which engines run it, if it is a model.
+    pub model: Option<Engines>,
     /// `CARGO_PKG_NAME`.
     pub package: &'static str,
     /// `CARGO_MANIFEST_DIR`.
@@ -33,6 +35,15 @@ pub struct Site {
     pub should_panic: bool,
     /// Whether debug assertions are on.
     pub debug: bool,
+}
+
+/// Which engines run a model.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize)]
+pub struct Engines {
+    /// The kernel's exhaustive search.
+    pub kernel: bool,
+    /// Loom.
+    pub loom: bool,
 }
 
 /// How the program comes to the test.
@@ -293,6 +304,7 @@ mod tests {
         file: "tests/my-shop.rs",
         line: 1,
         scenario: None,
+        model: None,
         package: "shop",
         manifest_dir: "/nowhere/shop",
         crate_name: "my_shop",

@@ -5,7 +5,6 @@
 //! search itself; `merge` the other command. Nothing of this knows how a seed is run: the tests themselves do.
 
 mod commit;
-mod filter;
 mod joined;
 pub mod merge;
 mod night;
@@ -16,12 +15,12 @@ mod shard;
 mod store;
 
 use crate::arguments::Arguments as Words;
+use crate::filter::{Filter, with_dashes};
 use crate::launch;
 use crate::list;
 use crate::workspace::Workspace;
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use filter::Filter;
 use night::{Limits, Night};
 use shard::Shard;
 use std::collections::BTreeMap;
@@ -90,6 +89,14 @@ pub fn run(asked: &Arguments) -> Result<u8> {
     let mut tests = list::tests(&arguments)?;
     tests.retain(|test| filter.takes(test));
     let before = tests.len();
+    tests.retain(|test| test.model.is_none());
+    if tests.len() < before {
+        eprintln!(
+            "squall: {} models are left out: they have no seeds, and `cargo squall model` goes through all that there is",
+            before - tests.len()
+        );
+    }
+    let before = tests.len();
     tests.retain(|test| !test.should_panic);
     if tests.len() < before {
         eprintln!(
@@ -112,17 +119,6 @@ pub fn run(asked: &Arguments) -> Result<u8> {
     let mut night = Night::new(store, commit, limits, tests, &weights, &home, variables)?;
     night.tells_records(asked.json);
     night.run()
-}
-
-/// What is meant for cargo, as it was given: where `--` comes first, clap takes it away.
-fn with_dashes(words: &[OsString], given: &[OsString]) -> Vec<OsString> {
-    let mut words = words.to_vec();
-    let dashes = given.iter().position(|word| word == "--");
-    if let Some(dashes) = dashes.filter(|_| !words.iter().any(|word| word == "--")) {
-        let behind = given.len() - dashes - 1;
-        words.insert(words.len().saturating_sub(behind), "--".into());
-    }
-    words
 }
 
 /// Options of ours that stand among cargo's would be taken for cargo's.

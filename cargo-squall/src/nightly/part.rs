@@ -2,12 +2,11 @@
 
 use crate::events::{self, Event, Failure, Mark, REPORT_VARIABLE, Word};
 use crate::list::Listed;
-use crate::workspace::cargo;
 use anyhow::{Context, Result};
 use std::ffi::OsString;
 use std::fs::File;
-use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus, Stdio};
+use std::path::PathBuf;
+use std::process::{ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 /// Tells a test that it is a part of this process' search, and ends with it.
@@ -64,11 +63,10 @@ impl Bench {
         let _ = std::fs::remove_file(&report);
         let output =
             File::create(&printed).with_context(|| format!("cannot make {}", printed.display()))?;
-        let mut command = Command::new(&test.executable);
+        let mut command = test.command(&test.executable);
         command
             .args([&test.name, "--exact", "--nocapture", "--test-threads=1"])
             .arg("--include-ignored")
-            .current_dir(&test.manifest_dir)
             .stdin(Stdio::null())
             .stdout(output.try_clone().context("cannot share a file")?)
             .stderr(output);
@@ -76,10 +74,6 @@ impl Bench {
             command.env_remove(name);
         }
         command
-            .env("CARGO", cargo())
-            .env("CARGO_MANIFEST_DIR", &test.manifest_dir)
-            .env("CARGO_PKG_NAME", &test.package)
-            .env("LD_LIBRARY_PATH", libraries(&test.executable))
             .envs(self.variables.iter().map(|(name, value)| (name, value)))
             .env(PART_VARIABLE, std::process::id().to_string())
             .env(REPORT_VARIABLE, &report)
@@ -117,7 +111,7 @@ fn came(told: &str, output: &[u8], ended: Option<ExitStatus>) -> Came {
     let mut verdict = None;
     for event in events::read(told) {
         match event {
-            Event::Progress { .. } | Event::Places { .. } => {}
+            Event::Progress { .. } | Event::Places { .. } | Event::Explored { .. } => {}
             // Nights do not sweep.
             Event::Parameter { .. } | Event::Traffic(_) | Event::Failed { .. } => {}
             Event::Part {
@@ -146,15 +140,4 @@ fn came(told: &str, output: &[u8], ended: Option<ExitStatus>) -> Came {
             .push_str("\nsquall: the test did not come to an end and was killed\n"),
     }
     came
-}
-
-/// Where dynamic libraries of the build lie, as cargo tells it to what it runs.
-fn libraries(executable: &Path) -> OsString {
-    let deps = executable.parent().unwrap_or(Path::new("/"));
-    let mut paths = vec![deps.to_owned()];
-    paths.extend(deps.parent().map(Path::to_owned));
-    if let Some(given) = std::env::var_os("LD_LIBRARY_PATH") {
-        paths.extend(std::env::split_paths(&given));
-    }
-    std::env::join_paths(paths).unwrap_or_default()
 }

@@ -8,6 +8,7 @@ mod drive;
 mod existing;
 mod live;
 mod manifests;
+mod models;
 mod nightly;
 mod points;
 mod replays;

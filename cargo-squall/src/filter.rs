@@ -1,4 +1,4 @@
-//! Which tests are meant: what `cargo test`'s arguments say to libtest, read as libtest reads it.
+//! Which tests are meant: what `cargo test`'s arguments say to libtest, read as libtest reads it. For the commands that start tests themselves.
 
 use crate::list::Listed;
 use anyhow::{Result, bail};
@@ -14,8 +14,8 @@ pub struct Filter {
     ignored: bool,
 }
 
-/// Options of `cargo test` whose value is a word of its own.
-const VALUED: [&str; 21] = [
+/// Options of `cargo test`, and our own beside them, whose value is a word of its own.
+pub const VALUED: [&str; 21] = [
     "-p",
     "--package",
     "--exclude",
@@ -64,7 +64,7 @@ impl Filter {
                     found.skip.push(option["--skip=".len()..].to_owned());
                 }
                 option if option.starts_with('-') => bail!(
-                    "after `--`, a nightly run takes names of tests, --exact, --skip, --ignored and --include-ignored, not {option}"
+                    "after `--`, this takes names of tests, --exact, --skip, --ignored and --include-ignored, not {option}"
                 ),
                 name => found.wanted.push(name.to_owned()),
             }
@@ -86,6 +86,17 @@ impl Filter {
             && (self.wanted.is_empty() || self.wanted.iter().any(is))
             && !self.skip.iter().any(is)
     }
+}
+
+/// What is meant for cargo, as it was given: where `--` comes first, clap takes it away.
+pub fn with_dashes(words: &[OsString], given: &[OsString]) -> Vec<OsString> {
+    let mut words = words.to_vec();
+    let dashes = given.iter().position(|word| word == "--");
+    if let Some(dashes) = dashes.filter(|_| !words.iter().any(|word| word == "--")) {
+        let behind = given.len() - dashes - 1;
+        words.insert(words.len().saturating_sub(behind), "--".into());
+    }
+    words
 }
 
 #[cfg(test)]
