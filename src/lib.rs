@@ -33,7 +33,13 @@
 //!   `docs/determinism.md` says what follows from the seed and what does not.
 //!
 //! The kernel runs on x86-64 Linux with glibc. Elsewhere this crate compiles, and a test says that the platform needs the
-//! portable engine.
+//! portable engine: with the feature `madsim` and `--cfg madsim`, simulations of code that is ported to madsim run on its
+//! simulator, on any platform that it knows; `docs/madsim.md` in the repository says how.
+
+#[cfg(all(madsim, not(feature = "madsim")))]
+compile_error!(
+    "in a build with `--cfg madsim` squall needs its feature `madsim`: its kernel and madsim would both stand for libc's functions"
+);
 
 // In a build for madsim, what the library itself does with tokio is done with madsim's.
 #[cfg(squall_madsim)]

@@ -328,6 +328,13 @@ fn delay(least: Duration, most: Duration) -> Duration {
 /// A visit in synchronous code; the error that it fails with.
 pub(crate) fn visit(site: &'static Site, fails: bool) -> Option<String> {
     let (armed, action) = visited(site, fails)?;
+    #[cfg(squall_madsim)]
+    if let Action::Delay(..) | Action::Pause = action {
+        kernel::refuse(
+            &format!("a delay or a pause at the fault point {:?}", site.name),
+            "it would block the thread that everything runs on; write fault_point!(async ..) there",
+        );
+    }
     match action {
         Action::Fail(text) => return Some(text),
         Action::Delay(least, most) => std::thread::sleep(delay(least, most)),

@@ -137,8 +137,23 @@ pub(crate) fn begins_a_run(name: &str) -> bool {
     OUTERMOST.iter().any(|sign| name.contains(sign))
 }
 
+/// Where frames of a run on madsim are that say nothing about the program.
+const MADSIM: [&str; 5] = [
+    "/madsim-",
+    "/async-task-",
+    "src/kernel/portable/",
+    "src/kernel/waits.rs",
+    "library/",
+];
+
 fn is_noise(frame: &Frame<'_>) -> bool {
     let name = frame.name.trim_start_matches('<');
+    if cfg!(squall_madsim) {
+        let at = frame.at.map_or("", shorten);
+        if name == "__rust_try" || MADSIM.iter().any(|place| at.contains(place)) {
+            return true;
+        }
+    }
     if !is_short(name) {
         return NOISE.iter().any(|noise| name.starts_with(noise));
     }

@@ -2,7 +2,7 @@
 
 use squall_engines::{Stock, orders_take_goods_once};
 
-#[squall::test(seeds = 1000)]
+#[squall::test(seeds = 300)]
 async fn the_repaired_stock_takes_goods_once(sim: squall::Sim) -> squall::Result {
     orders_take_goods_once(sim, Stock::Repaired).await
 }

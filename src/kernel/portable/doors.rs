@@ -1,6 +1,6 @@
 //! What the rest of the crate may ask of the running simulation: draws, time, what the library keeps of a run, its end.
 
-use super::engine::{RunValue, leave, run};
+use super::engine::{RunValue, is_executors, leave, run};
 use super::{hosts, refuse};
 use crate::kernel::{Domain, End, Unrest, Violation, Vitals, What};
 use std::any::TypeId;
@@ -77,8 +77,14 @@ fn here() -> String {
 
 /// Notes that the caller panicked.
 pub fn tell_panic(site: &str, message: &str) {
+    // What the executor itself has to say comes from no task, and it would be a panic within a panic to ask for that.
+    let of_task = !is_executors(message);
     if let Some(run) = run() {
-        run.tell(hosts::here(&run), || What::Panic {
+        let host = match of_task {
+            true => hosts::here(&run),
+            false => 0,
+        };
+        run.tell(host, || What::Panic {
             site: site.to_owned(),
             message: message.to_owned(),
         });

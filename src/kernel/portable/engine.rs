@@ -12,6 +12,7 @@ use crate::kernel::{Config, Domain, End, Event, Moment, Oracle, Outcome, Record,
 use madsim::net::NetSim;
 use madsim::rand::{GlobalRng, RngCore};
 use madsim::runtime::Runtime;
+use madsim::task::AbortHandle;
 use madsim::time::{Sleep, TimeHandle};
 use std::any::{Any, TypeId};
 use std::cell::{Cell, RefCell};
@@ -36,6 +37,11 @@ const LATE: u64 = 1_000_000_000;
 const STUCK: &str = "no events, all tasks will block forever";
 const OVER: &str = "time limit exceeded: ";
 
+/// Whether a panic says so.
+pub(super) fn is_executors(message: &str) -> bool {
+    message == STUCK || message.starts_with(OVER)
+}
+
 thread_local! {
     static RUN: RefCell<Option<Rc<Run>>> = const { RefCell::new(None) };
 }
@@ -56,6 +62,8 @@ pub(super) struct Run {
     pub(super) detect: RefCell<Detect>,
     /// Of a run that is told.
     record: Option<RefCell<Vec<Event>>>,
+    /// Tasks of the harness's own.
+    pub(super) background: RefCell<Vec<AbortHandle>>,
     end: RefCell<Option<End>>,
     refused: RefCell<Option<String>>,
     watcher: RefCell<Option<Rc<dyn Watcher>>>,
@@ -149,6 +157,7 @@ pub fn simulate(
         remarks: RefCell::default(),
         detect: RefCell::new(Detect::new(config.detectors)),
         record: config.trace.then(RefCell::default),
+        background: RefCell::default(),
         end: RefCell::default(),
         refused: RefCell::default(),
         watcher: RefCell::default(),
@@ -379,7 +388,12 @@ impl Run {
     /// Ends what still lives, where it knows of the runtime that it belongs to: futures hold on to madsim's clock, which holds on to them.
     fn fade(self: Rc<Self>) {
         let work = AssertUnwindSafe(|| {
-            self.runtime.block_on(async { self.all_die() });
+            self.runtime.block_on(async {
+                for task in self.background.take() {
+                    task.abort();
+                }
+                self.all_die();
+            });
             drop(self);
         });
         // A destructor of the program's that panics comes after its test.

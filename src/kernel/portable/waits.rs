@@ -60,12 +60,16 @@ pub fn background(_: &str, work: impl Future<Output = ()> + Send + 'static) {
     };
     let node = run.runtime.handle().get_node(run.node(0));
     let node = node.expect("squall bug: the test's own host is gone");
-    drop(node.spawn(work));
+    let task = node.spawn(work);
+    run.background.borrow_mut().push(task.abort_handle());
 }
 
 /// Carries out a client's work beside the caller, on its host.
 pub fn beside(_: String, work: impl Future<Output = ()> + Send + 'static) {
-    drop(madsim::task::spawn(work));
+    let task = madsim::task::spawn(work);
+    if let Some(run) = run() {
+        run.background.borrow_mut().push(task.abort_handle());
+    }
 }
 
 /// Tells those who wait for a change of what a mutex guards.
