@@ -89,7 +89,7 @@ mod telling;
 pub mod tracing;
 #[cfg(not(loom))]
 pub mod traffic;
-#[cfg(not(loom))]
+#[cfg_attr(loom, allow(dead_code, reason = "models have fewer settings"))]
 mod units;
 
 #[cfg(not(loom))]

@@ -9,6 +9,7 @@ use std::cell::RefCell;
 use std::panic::PanicHookInfo;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Once};
 use std::time::{Duration, Instant};
 
@@ -16,10 +17,16 @@ use loom::model::Builder;
 use serde::Serialize;
 
 use super::execution::{self, Execution};
-use crate::telling::tell;
+use crate::telling::{listens, tell};
+use crate::units;
 
 /// Set by the command: one execution runs alone, and is written down step by step. Its number.
 const STEPS: &str = "CARGO_SQUALL_STEPS";
+
+/// How long an execution may take, as the kernel's runs without an entry.
+const WATCHDOG: &str = "SQUALL_WATCHDOG";
+/// Unless [`WATCHDOG`] says otherwise.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A model, as the attribute knows it.
 #[derive(Debug)]
@@ -81,6 +88,7 @@ struct Failure<'a> {
 }
 
 /// The model that runs on a thread.
+#[derive(Clone)]
 struct Running {
     name: Name,
     executions: Arc<AtomicU64>,
@@ -100,7 +108,6 @@ thread_local! {
 pub fn model(model: &Model, body: fn()) {
     listen();
     let name = model.name();
-    let builder = model.builder();
     let executions = Arc::new(AtomicU64::new(0));
     let counted = executions.clone();
     let since = Instant::now();
@@ -108,14 +115,20 @@ pub fn model(model: &Model, body: fn()) {
         .ok()
         .and_then(|number| number.parse().ok());
     let execution = alone.map(|_: u64| Execution::default());
-    RUNNING.set(Some(Running {
+    let running = |preemption_bound| Running {
         name: name.clone(),
         executions: executions.clone(),
         since,
-        preemption_bound: builder.preemption_bound,
+        preemption_bound,
         alone,
         execution: execution.clone(),
-    }));
+    };
+    // What it reads from the environment may be wrong.
+    RUNNING.set(Some(running(None)));
+    let (builder, patience) = (model.builder(), patience());
+    RUNNING.set(Some(running(builder.preemption_bound)));
+    // libtest says by itself that a test takes long.
+    let watch = listens().then(|| watch(running(builder.preemption_bound), patience));
     let max = (builder.max_permutations, builder.max_duration);
     let bound = builder.preemption_bound.map(|bound| bound as u64);
     let check = move || {
@@ -130,6 +143,7 @@ pub fn model(model: &Model, body: fn()) {
         None => check(),
     }
     RUNNING.set(None);
+    drop(watch);
     let executions = executions.load(Relaxed);
     // It returns in the same way where it ends early. The last execution that it may run may have been the last that there is; that is not told.
     let ended_early = max.0.is_some_and(|most| executions + 1 >= most as u64)
@@ -200,6 +214,42 @@ impl Model {
     }
 }
 
+/// How long an execution may take.
+fn patience() -> Duration {
+    let Ok(text) = std::env::var(WATCHDOG) else {
+        return PATIENCE;
+    };
+    match units::nanoseconds(&text) {
+        Some(ns) => Duration::from_nanos(ns),
+        None => panic!(
+            "{INVALID}`{WATCHDOG}`: {text} is not {}",
+            units::DURATION_FORM
+        ),
+    }
+}
+
+/// Ends the process where an execution does not end, until what it returns is dropped. An execution that uses loom's types ends after `max_branches`.
+fn watch(running: Running, patience: Duration) -> Sender<()> {
+    let (sender, over) = channel();
+    std::thread::spawn(move || {
+        let (mut seen, mut since) = (0, Instant::now());
+        let look = patience.min(Duration::from_millis(100));
+        while over.recv_timeout(look) == Err(RecvTimeoutError::Timeout) {
+            let now = running.executions.load(Relaxed);
+            if now != seen {
+                (seen, since) = (now, Instant::now());
+            } else if since.elapsed() >= patience {
+                let headline = format!(
+                    "stuck: no end of the execution in {patience:?}, and no step of loom's that would end it; does it wait for what loom does not know of?"
+                );
+                told_failed(&running, "failed", "stuck", headline, &[]);
+                std::process::exit(101);
+            }
+        }
+    });
+    sender
+}
+
 /// Whether loom's own trace is asked for.
 fn builder_logs() -> bool {
     std::env::var_os("LOOM_LOG").is_some()
@@ -230,34 +280,21 @@ fn listen() {
     });
 }
 
+/// How loom's texts begin, and ours, where a variable has a value that cannot be used.
+const INVALID: &str = "invalid value for ";
 /// What loom says where a model has more threads than it can follow.
 const TOO_MANY: &str = "self.threads.len() < self.max()";
 /// What it says where an execution has more steps than it is to follow.
 const TOO_LONG: &str = "Model exceeded maximum number of branches";
 
 fn failed(running: &Running, info: &PanicHookInfo<'_>) {
-    let Running {
-        name,
-        executions,
-        since,
-        preemption_bound,
-        alone,
-        execution,
-    } = running;
     let said = info
         .payload()
         .downcast_ref::<&str>()
         .copied()
         .or_else(|| info.payload().downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("a panic without a message");
-    let number = alone.unwrap_or_else(|| executions.load(Relaxed));
-    tell(&Event::Explored {
-        test: name,
-        engine: "loom",
-        executions: number,
-        exhausted: false,
-        bound: None,
-    });
+        .unwrap_or("a panic without a message")
+        .trim();
     let mend = if said.contains(TOO_MANY) {
         Some(format!(
             "loom runs {} threads at most, the model's own among them: have fewer, or let the kernel alone run it, with loom = false",
@@ -267,27 +304,54 @@ fn failed(running: &Running, info: &PanicHookInfo<'_>) {
         let text = "an execution has more steps than loom is to follow: have waiting loops call squall::hint::spin_loop or \
                     squall::thread::yield_now, or set max_branches";
         Some(text.to_owned())
+    } else if said.starts_with(INVALID) && running.executions.load(Relaxed) == 0 {
+        Some(said.to_owned())
     } else {
         None
     };
     let place = place(info);
-    let said = said.trim();
-    let first = said.lines().next().unwrap_or_default();
-    let (word, headline) = match &mend {
-        Some(mend) => ("unusable", mend.clone()),
-        None => ("failed", format!("panicked at {place}: {first}")),
-    };
-    let mut text = match mend {
-        Some(_) => format!(
-            "squall: {} cannot be run under loom: {headline}\n  at {place}\n",
+    let signature = format!("panicked at {place}");
+    match mend {
+        Some(mend) => told_failed(running, "unusable", &signature, mend, &[]),
+        None => {
+            let mut lines = said.lines();
+            let first = lines.next().unwrap_or_default();
+            let rest: Vec<&str> = lines.filter(|line| !line.trim().is_empty()).collect();
+            let headline = format!("{signature}: {first}");
+            told_failed(running, "failed", &signature, headline, &rest);
+        }
+    }
+}
+
+/// Tells the command of a failure, or of a model that cannot be run.
+fn told_failed(running: &Running, word: &str, signature: &str, headline: String, rest: &[&str]) {
+    let Running {
+        name,
+        executions,
+        since,
+        preemption_bound,
+        alone,
+        execution,
+    } = running;
+    let number = alone.unwrap_or_else(|| executions.load(Relaxed));
+    tell(&Event::Explored {
+        test: name,
+        engine: "loom",
+        executions: number,
+        exhausted: false,
+        bound: None,
+    });
+    let mut text = match word {
+        "unusable" => format!(
+            "squall: {} cannot be run under loom: {headline}\n  {signature}\n",
             name.name
         ),
-        None => format!(
+        _ => format!(
             "squall: {} failed under loom in execution {number}: {headline}\n",
             name.name
         ),
     };
-    for line in said.lines().skip(1).filter(|line| !line.trim().is_empty()) {
+    for line in rest {
         text.push_str(&format!("  {line}\n"));
     }
     if let Some(bound) = preemption_bound {
@@ -305,7 +369,7 @@ fn failed(running: &Running, info: &PanicHookInfo<'_>) {
         failure: Some(Failure {
             test: &name.name,
             seed: None,
-            signature: format!("panicked at {place}"),
+            signature: signature.to_owned(),
             headline,
             log: None,
             reports: [],

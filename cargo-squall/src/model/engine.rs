@@ -146,6 +146,15 @@ impl Bench {
 
     pub fn under_loom(&self, model: &Listed, executable: &Path) -> Result<Came> {
         let mut ran = self.run(model, executable, &[])?;
+        let died = ran.ended.signal().filter(|&signal| signal != 2);
+        if let Some(signal) = died.filter(|_| ran.word == Word::Trouble) {
+            // An abort or a fault of the program's own.
+            ran.word = Word::Failed;
+            ran.output.push_str(&format!(
+                "\nsquall: {} failed under loom: ended by signal {signal}",
+                model.name
+            ));
+        }
         let own_checkpoint = std::env::var_os("LOOM_CHECKPOINT_FILE").is_some();
         if ran.word != Word::Failed || ran.as_stated || own_checkpoint {
             return Ok(Came::Ran(ran));

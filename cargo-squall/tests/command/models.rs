@@ -212,9 +212,38 @@ fn what_an_engine_cannot_run_is_no_success() {
 
     let ignored = ["--test", "unfit", "ignored", "--", "--include-ignored"];
     unfit(&ignored).ended(0).says(&["1 of 1 models held"]);
+    let deadly = [
+        "model",
+        "--locked",
+        "--test",
+        "unfit",
+        "deadly",
+        "--",
+        "--ignored",
+    ];
+    let ran = squall_at("models", &deadly, &[("SQUALL_WATCHDOG", "500ms")]).ended(1);
+    rows(
+        &ran,
+        &[
+            ("deadly_abort", ["not run: kernel = false", "FAILED"]),
+            (
+                "deadly_wait",
+                ["not run: kernel = false", "FAILED in execution 1"],
+            ),
+        ],
+    );
+    ran.says(&[
+        "deadly_abort failed under loom: ended by signal 6",
+        "stuck: no end of the execution in 500ms",
+        "thread 0 | stores to atomic 0 (Relaxed)",
+    ]);
+    let ignored = ["model", "--locked", "--test", "unfit", "more_than_nine"];
+    squall_at("models", &ignored, &[("LOOM_MAX_PREEMPTIONS", "x")])
+        .ended(2)
+        .says(&["more_than_nine is not run under loom: invalid value for `LOOM_MAX_PREEMPTIONS`"]);
     unfit(&["no_such_model"])
         .ended(2)
-        .says(&["no model is run; of 8 none is meant"]);
+        .says(&["no model is run; of 10 none is meant"]);
     unfit(&["--", "--nocapture"])
         .ended(2)
         .says(&["this takes names of tests, --exact, --skip"]);
