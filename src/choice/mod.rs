@@ -1,6 +1,6 @@
 //! Every nondeterministic decision of a run: seeded streams, the log of what was decided, and replay.
 //!
-//! [`Choices`] is the kernel's [`Oracle`]. `run` owns one per child process and sets it to seed after seed. On the first
+//! [`Choices`] is the kernel's [`Oracle`](crate::kernel::Oracle). `run` owns one per child process and sets it to seed after seed. On the first
 //! pass nothing is kept, since the seed regenerates every decision; a failing seed is run again with a [`Tape`] that keeps
 //! them, and `log` turns that into the file that is saved.
 

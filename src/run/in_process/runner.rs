@@ -39,9 +39,12 @@ pub(super) struct Runner {
 thread_local! {
     /// Takes down the panics of the run of this thread.
     static SCRIBE: Cell<Option<&'static Scribe>> = const { Cell::new(None) };
+    /// They are not printed: they have been, or are of no interest.
+    static SILENT: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Has the panics of runs taken down, each by its own scribe. They are printed as usual.
+/// Has the panics of runs taken down, each by its own scribe. Those of the runs of a search are printed as usual, and not again when a failure
+/// is looked into.
 fn hook() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
@@ -50,7 +53,9 @@ fn hook() {
             if let Ok(Some(scribe)) = SCRIBE.try_with(Cell::get) {
                 scribe.panicked(info);
             }
-            usual(info);
+            if !SILENT.try_with(Cell::get).unwrap_or(false) {
+                usual(info);
+            }
         }));
         crate::sim::points::activate();
     });
@@ -74,21 +79,22 @@ impl Runner {
     /// Runs a seed; with everything taken down if it is to be told.
     pub(super) fn seed(&self, seed: u64, told: bool) -> Result<Ran, Trouble> {
         let prepare = move |choices: &mut Choices| choices.set_seed(seed);
-        self.run(seed, told, &self.settings.parameters, prepare)
+        self.run(seed, told, told, &self.settings.parameters, prepare)
     }
 
     /// Runs a log, with everything taken down.
     pub(super) fn log(&self, log: &Log, parameters: &'static Parameters) -> Result<Ran, Trouble> {
         let (seed, log) = (log.header.seed, log.clone());
         let prepare = move |choices: &mut Choices| choices.replay(log);
-        self.run(seed, true, parameters, prepare)
+        self.run(seed, true, true, parameters, prepare)
     }
 
-    /// Runs what `prepare` arranges for.
+    /// Runs what `prepare` arranges for; its panics are not printed if it is to be silent.
     pub(super) fn run(
         &self,
         seed: u64,
         told: bool,
+        silent: bool,
         parameters: &'static Parameters,
         prepare: impl FnOnce(&mut Choices) + Send + 'static,
     ) -> Result<Ran, Trouble> {
@@ -100,6 +106,7 @@ impl Runner {
             let run = std::panic::AssertUnwindSafe(|| {
                 let mut choices = Choices::new(settings.strategy);
                 prepare(&mut choices);
+                SILENT.set(silent);
                 run(settings, scribe, parameters, &body, choices, told, clock)
             });
             let ran = std::panic::catch_unwind(run).unwrap_or_else(|payload| {

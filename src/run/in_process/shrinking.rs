@@ -148,7 +148,9 @@ impl Driver<'_> {
             choices.tell_departures(OFFER);
             choices.record(Box::new(told));
         };
-        let ran = self.runner.run(seed, false, self.parameters, prepare)?;
+        let ran = self
+            .runner
+            .run(seed, false, true, self.parameters, prepare)?;
         let counts = ran.report.verdict.signature() == self.frame.header.signature;
         Ok(counts.then(|| teller.run()))
     }
