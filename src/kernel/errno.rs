@@ -16,6 +16,15 @@ macro_rules! errnos {
         }
     };
 }
+
+#[cfg(not(target_os = "linux"))]
+impl Errno {
+    /// No call of the kernel's fails here, since there is no kernel.
+    pub fn name(self) -> &'static str {
+        "E?"
+    }
+}
+
 errnos!(
     EPERM,
     ENOENT,
