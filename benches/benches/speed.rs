@@ -189,11 +189,25 @@ struct Row {
 
 const ROUNDS: usize = 5;
 
-/// Measures squall and the peer in turn; each closure gives one figure.
+/// Names what is to be measured by a process that does nothing else.
+const ALONE: &str = "SPEED_ALONE";
+
+/// Where squall's side of a row is measured.
+#[derive(Clone, Copy, PartialEq)]
+enum Squall {
+    /// Here: the harness has processes of its own.
+    Here,
+    /// In a process for each figure: nobody puts the program's statics back between simulations, and the signal pipe that tokio keeps in one
+    /// would be that of an earlier run.
+    Alone,
+}
+
+/// Measures squall and the peer in turn; each closure gives one figure. The peer is always alone.
 fn row(
     name: &'static str,
     unit: &'static str,
     goal: &'static str,
+    place: Squall,
     mut squall: impl FnMut() -> f64,
     mut stock: impl FnMut() -> Option<f64>,
 ) -> Row {
@@ -204,15 +218,41 @@ fn row(
         stock: Vec::new(),
         goal,
     };
+    let sides = [format!("squall: {name}"), format!("stock: {name}")];
+    if let Ok(asked) = std::env::var(ALONE) {
+        let figure = match sides.iter().position(|side| *side == asked) {
+            Some(0) => Some(squall()),
+            Some(_) => stock(),
+            None => return row,
+        };
+        figure.into_iter().for_each(|figure| println!("{figure}"));
+        std::process::exit(0);
+    }
     // Squall starts this program anew to run seeds; there, nothing is measured on the way to them.
     let anew = std::env::var_os("SQUALL_ZYGOTE").is_some();
     for _ in 0..ROUNDS {
-        row.squall.push(squall());
+        match place {
+            Squall::Here => row.squall.push(squall()),
+            Squall::Alone if anew => {}
+            Squall::Alone => row.squall.extend(alone(&sides[0])),
+        }
         if !anew {
-            row.stock.extend(stock());
+            row.stock.extend(alone(&sides[1]));
         }
     }
     row
+}
+
+/// A figure that a process of its own has found, if there is one.
+fn alone(side: &str) -> Option<f64> {
+    let this = std::env::current_exe().expect("this program has a path");
+    let output = std::process::Command::new(this)
+        .env(ALONE, side)
+        .output()
+        .expect("this program can be started");
+    assert!(output.status.success(), "{side}: {output:?}");
+    let text = String::from_utf8_lossy(&output.stdout);
+    text.trim().parse().ok()
 }
 
 fn figure(v: f64) -> String {
@@ -270,6 +310,7 @@ fn main() {
             "tiny test, batched, current_thread",
             "seeds/s",
             ">= 150,000",
+            Squall::Here,
             || seeds_per_second(0, Isolation::Batch, 100_000),
             || stock_tiny(0, 20_000),
         ),
@@ -277,6 +318,7 @@ fn main() {
             "tiny test, batched, 4 workers",
             "seeds/s",
             ">= 40,000",
+            Squall::Here,
             || seeds_per_second(4, Isolation::Batch, 40_000),
             || stock_tiny(4, 2000),
         ),
@@ -284,6 +326,7 @@ fn main() {
             "tiny test, a process each",
             "seeds/s",
             ">= 1,500",
+            Squall::Here,
             || seeds_per_second(0, Isolation::Process, 2000),
             || None,
         ),
@@ -291,6 +334,7 @@ fn main() {
             "100 HTTP requests, axum and reqwest",
             "ms",
             "<= 2.5",
+            Squall::Here,
             || ms_per_seed(100, |_| http(Duration::ZERO)),
             || Some(time(|| runtime(0).block_on(http(Duration::ZERO))) * 1e3),
         ),
@@ -298,6 +342,7 @@ fn main() {
             "100 HTTP requests of 250 ms each (26 s)",
             "ms",
             "",
+            Squall::Here,
             || ms_per_seed(100, |_| http(Duration::from_millis(250))),
             || None,
         ),
@@ -305,6 +350,7 @@ fn main() {
             "5 hosts, a beat every 10 s, 24 h",
             "ms",
             "<= 60",
+            Squall::Here,
             || ms_per_seed(10, heartbeats),
             || None,
         ),
@@ -318,6 +364,7 @@ fn main() {
             name,
             "ns",
             "",
+            Squall::Alone,
             move || simulated(workers, |rt| rt.block_on(yields(YIELDS))) * 1e9 / YIELDS as f64,
             move || Some(time(|| runtime(workers).block_on(yields(YIELDS))) * 1e9 / YIELDS as f64),
         ));
@@ -327,6 +374,7 @@ fn main() {
         "thread switch (park, unpark)",
         "ns",
         "<= 80",
+        Squall::Alone,
         || simulated(0, |_| ping_pong(SWITCHES)) * 1e9 / (2 * SWITCHES) as f64,
         || Some(time(|| ping_pong(SWITCHES / 10)) * 1e9 / (2 * SWITCHES / 10) as f64),
     ));
@@ -338,6 +386,7 @@ fn main() {
             name,
             "us",
             if workers == 0 { "<= 2" } else { "" },
+            Squall::Alone,
             move || simulated(workers, |rt| rt.block_on(echo(10, 1000))) * 1e6 / 10_000.0,
             move || Some(time(|| runtime(workers).block_on(echo(10, 1000))) * 1e6 / 10_000.0),
         ));
