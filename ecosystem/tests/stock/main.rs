@@ -3,6 +3,7 @@
 mod cache;
 mod grpc;
 mod http;
+mod logging;
 mod middleware;
 mod nats;
 mod pools;
