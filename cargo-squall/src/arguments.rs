@@ -49,6 +49,16 @@ const VALUED: [&str; 8] = [
     "--message-format",
 ];
 
+/// Options of libtest's that do so, behind the `--`.
+const VALUED_BY_TESTS: [&str; 6] = [
+    "--test-threads",
+    "--logfile",
+    "--color",
+    "--format",
+    "--shuffle-seed",
+    "-Z",
+];
+
 impl Arguments {
     /// Reads the arguments of `cargo test` or of `cargo nextest`.
     pub fn of(words: &[OsString]) -> Self {
@@ -64,6 +74,9 @@ impl Arguments {
             found.selects |= !text.starts_with('-') || SELECT.contains(&name);
             if !own {
                 found.runs_nothing |= matches!(&*text, "--list" | "--help" | "-h");
+                if attached.is_none() && VALUED_BY_TESTS.contains(&name) {
+                    words.next();
+                }
                 continue;
             }
             match name {
@@ -121,20 +134,22 @@ mod tests {
 
     #[test]
     fn what_leaves_tests_out_is_known() {
-        let whole: [&[&str]; 5] = [
+        let whole: [&[&str]; 6] = [
             &[],
             &["--release", "--features", "x", "-j", "2", "--locked"],
             &["--workspace", "--target-dir", "t", "--config", "a='b'"],
             &["--features=x", "--", "--nocapture"],
+            &["--", "--test-threads", "4", "--format=pretty"],
             &["--no-fail-fast", "--color", "never"],
         ];
-        let part: [&[&str]; 6] = [
+        let part: [&[&str]; 7] = [
             &["name"],
             &["-p", "x"],
             &["--test=x"],
             &["--lib"],
             &["--", "name"],
             &["--", "--skip=x"],
+            &["--", "--test-threads", "4", "name"],
         ];
         assert!(whole.iter().all(|words| !of(words).selects));
         assert!(part.iter().all(|words| of(words).selects));
