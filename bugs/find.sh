@@ -14,12 +14,13 @@
 set -euo pipefail
 cd "$(dirname "$0")"
 
-# Bug, set, the name of the dependency that has it, and whether cargo squall knows the set's tokio: it wants a single one, from
-# 1.38 on.
+# Bug, set, the name of the dependency that has it, whether cargo squall knows the set's tokio (it wants a single one, from
+# 1.38 on), and the set with the fixed version, where that is not `fixed`.
 bugs='bb8_67 bb8_0_6 bb8_queued stock
 bb8_122 old bb8_raced both
 moka_195 old moka both
 redis_489 old redis both
+sqlx_83 sqlx_0_2_4 sqlx-core stock sqlx_0_2_5
 hyper_3261 old hyper both
 tokio_3652 tokio_1_4 tokio stock
 tokio_4624 tokio_1_4 tokio stock
@@ -96,7 +97,7 @@ version() {
 }
 
 # Built before anything is measured.
-for set in $(awk '{ print $2 ":" $4 }' <<<"$bugs" | sort -u) fixed:both; do
+for set in $(awk '{ print $2 ":" $4; print $5 ? $5 ":" $4 : "fixed:both" }' <<<"$bugs" | sort -u); do
     known=${set#*:} set=${set%:*}
     for kind in $kinds; do
         [ "$known $kind" = 'stock instrumented' ] && continue
@@ -126,11 +127,12 @@ shrunk() {
 status=0
 echo '| bug | version | tokio | found in trials | schedules, mean | first seed | seeds that show it | seeds/s | decisions with switches, shrunk | fixed version |'
 echo '|---|---|---|---|---|---|---|---|---|---|'
-while read -r bug set dependency known; do
+while read -r bug set dependency known mended; do
+    mended=${mended:-fixed}
     old=- fixed=repaired
     if [ "$dependency" != - ]; then
         old=$(version "$set" "$dependency")
-        fixed=$(version fixed "$dependency")
+        fixed=$(version "$mended" "$dependency")
     fi
     found=no
     for kind in $kinds; do
@@ -152,7 +154,7 @@ while read -r bug set dependency known; do
             sizes=$(shrunk "$set" "$kind" "$bug" <"$work/some")
             found=yes
         fi
-        marks fixed "$kind" "$bug" "$clean" >"$work/seeds"
+        marks "$mended" "$kind" "$bug" "$clean" >"$work/seeds"
         verdict="$fixed clean over $clean"
         [ -s "$work/seeds" ] && { verdict="$fixed FAILS, seed $(head -n 1 "$work/seeds")"; status=1; }
         echo "| $bug | $old | $kind | $figures | $sizes | $verdict |"
