@@ -15,7 +15,7 @@ use super::judge::{Ended, Failed, How, Last};
 use super::origin::Origin;
 use super::protocol::Job;
 use super::render;
-use super::saved::{Saved, SavedError};
+use super::saved::SavedError;
 use super::settings::{Isolation, Resolved, Which};
 use super::slot::{Slot, SlotError};
 use super::unhit::Searched;
@@ -200,14 +200,6 @@ impl<'a> Coordinator<'a> {
 }
 
 impl Coordinator<'_> {
-    /// Where the logs of the test are.
-    pub(crate) fn kept(&self) -> Saved<'_> {
-        Saved {
-            origin: self.origin,
-            settings: self.settings,
-        }
-    }
-
     /// What it has come to.
     fn searched(&self) -> Searched<'_> {
         Searched {
@@ -222,8 +214,8 @@ impl Coordinator<'_> {
     fn run(&mut self) -> Result<Option<Failure>, Trouble> {
         // Read before anything runs: a damaged log must not be found out after an hour.
         let replay = match &self.settings.which {
-            Which::Replay(path) => vec![self.kept().load(path)?],
-            Which::Explore { .. } => self.kept().all()?,
+            Which::Replay(path) => vec![self.case().kept().load(path)?],
+            Which::Explore { .. } => self.case().kept().all()?,
             Which::Seed(_) | Which::Batch(..) => Vec::new(),
         };
         let slots = match self.settings.which {
@@ -240,7 +232,7 @@ impl Coordinator<'_> {
         }
         let found = match self.settings.which {
             Which::Replay(_) => None,
-            Which::Seed(run) if self.exhaustive() => {
+            Which::Seed(run) if self.settings.exhaustive() => {
                 let ended = self.numbered(run.saturating_add(1), None)?;
                 let failed = ended.failed.is_some().then(|| self.verify(ended));
                 failed.transpose()?
@@ -263,7 +255,7 @@ impl Coordinator<'_> {
                 budget,
             } => {
                 self.total = seeds;
-                if self.exhaustive() {
+                if self.settings.exhaustive() {
                     return self.exhaust(seeds, budget);
                 }
                 return self.search(first, seeds, budget);
@@ -332,19 +324,7 @@ impl Coordinator<'_> {
             digest,
             steps,
         } = behind.last;
-        let alone = Job {
-            first: seed,
-            count: 1,
-            batch: false,
-            audit: 0,
-            explain: None,
-            log: None,
-            budget: None,
-            profile: None,
-            parameters: None,
-            trials: None,
-        };
-        let ended = self.alone(alone)?;
+        let ended = self.alone(Job::new(seed, 1))?;
         match &ended.last {
             Some(last) if last.digest != digest => {
                 let digests = [digest, last.digest];
@@ -419,16 +399,9 @@ impl Coordinator<'_> {
             || matches!(self.settings.which, Which::Batch(..));
         let batch = asked && !self.apart && self.slots[slot].unbatched.is_none();
         Job {
-            first,
-            count,
             batch,
             audit: self.settings.audit,
-            explain: None,
-            log: None,
-            budget: None,
-            profile: None,
-            parameters: None,
-            trials: None,
+            ..Job::new(first, count)
         }
     }
 
@@ -510,13 +483,8 @@ impl Coordinator<'_> {
             return Ok(());
         }
         self.come_up()?;
-        let job = Job {
-            batch: false,
-            audit: 0,
-            ..self.job(0, PROFILE_SEED, 1)
-        };
         // Whether it passes is not asked; a run that takes its process along leaves no profile, here as in a search.
-        self.alone(job).map(|_| ())
+        self.alone(Job::new(PROFILE_SEED, 1)).map(|_| ())
     }
 
     /// Waits for the first zygote.

@@ -1,12 +1,12 @@
 //! Where two runs of one seed part: traced until two traces differ. `verify` and the coordinator's cross-check come here
 //! once they have seen a seed take two courses.
 
+use super::case::Setting;
 use super::coordinator::{Coordinator, Trouble};
 use super::frames;
-use super::protocol::{Explain, Job, RunReport};
+use super::protocol::{Explain, Job};
 use super::verdict::{Difference, Verdict};
-use super::verify::{Found, Setting, behind, explain, leak_remarks, trace_of};
-use crate::kernel::Event;
+use super::verify::{Found, behind, explain, leak_remarks, trace_of};
 
 /// How often a seed is traced alone in search of the event that differs.
 const ATTEMPTS: usize = 4;
@@ -27,7 +27,7 @@ impl Coordinator<'_> {
             common: 0,
             backtrace: None,
         };
-        let mut variables = format!("{} SQUALL_AUDIT=100", self.seed_variables(seed));
+        let mut variables = format!("{} SQUALL_AUDIT=100", self.case().seed_variables(seed));
         let mut last = None;
         let mut company = job.batch;
         for attempt in 0..ATTEMPTS {
@@ -37,7 +37,7 @@ impl Coordinator<'_> {
                 continue;
             };
             company &= before.digest == now.digest && before.verdict == now.verdict;
-            if let Some((common, events)) = first_difference(before, now) {
+            if let Some((common, events)) = before.parts_from(now) {
                 difference.events = Some(events);
                 difference.common = common;
                 let job = |how| explain(seed, 1, how);
@@ -56,7 +56,7 @@ impl Coordinator<'_> {
             };
             let reports = self.alone(behind(job, seed, twice))?.explained;
             if let [one, other] = reports.as_slice()
-                && let Some((common, events)) = first_difference(one, other)
+                && let Some((common, events)) = one.parts_from(other)
             {
                 difference.events = Some(events);
                 difference.common = common;
@@ -80,12 +80,10 @@ impl Coordinator<'_> {
                 "not shrunk: no run of it can be relied on".to_owned(),
             ],
             variables,
-            unshrunk: None,
-            log: None,
-            path: None,
             output: self.output(),
+            ..Setting::default()
         };
-        let failure = self.failure(report, setting);
+        let failure = self.case().failure(report, setting);
         Ok(Found {
             failure,
             company,
@@ -117,7 +115,7 @@ impl Coordinator<'_> {
         let there = self.explained(behind(job, seed, trace_of(steps)))?;
         let mut report = self.explained(explain(seed, 1, trace_of(steps)))?;
         if there.seed == seed
-            && let Some((common, events)) = first_difference(&there, &report)
+            && let Some((common, events)) = there.parts_from(&report)
         {
             let there_too = events[0].is_some();
             difference.events = Some(events);
@@ -133,12 +131,10 @@ impl Coordinator<'_> {
         let setting = Setting {
             remarks: leak_remarks(),
             variables: format!("SQUALL_BATCH={first:#x}..={seed:#x}"),
-            unshrunk: None,
-            log: None,
-            path: None,
             output: self.output(),
+            ..Setting::default()
         };
-        let failure = self.failure(report, setting);
+        let failure = self.case().failure(report, setting);
         Ok(Found {
             failure,
             company,
@@ -167,19 +163,6 @@ impl Coordinator<'_> {
         }
         Ok(None)
     }
-}
-
-/// The first event in which two traces differ, and how many come before it.
-fn first_difference(one: &RunReport, other: &RunReport) -> Option<(u64, [Option<Event>; 2])> {
-    let (a, b) = (&one.trace.as_ref()?.events, &other.trace.as_ref()?.events);
-    let common = a.iter().zip(b).take_while(|(a, b)| a.same(b)).count();
-    if common == a.len() && common == b.len() {
-        return None;
-    }
-    Some((
-        common as u64,
-        [a.get(common).cloned(), b.get(common).cloned()],
-    ))
 }
 
 /// The first event that differs, and where it is.

@@ -11,15 +11,10 @@ use super::failure::Failure;
 use super::judge::Ended;
 use super::protocol::{Explain, Job, RunReport};
 use super::slot::SlotError;
-use super::verify::{behind, explain};
-use crate::explore::{BOUND, Name, Progress, Selection};
+use super::verify::behind;
+use crate::explore::{BOUND, Progress};
 
 impl Coordinator<'_> {
-    /// Whether runs are numbered schedules.
-    pub(crate) fn exhaustive(&self) -> bool {
-        self.settings.strategy == Selection::Only(Name::Exhaustive)
-    }
-
     /// Runs every schedule within the bound, or as many as were asked for.
     pub(crate) fn exhaust(
         &mut self,
@@ -61,11 +56,10 @@ impl Coordinator<'_> {
             return Err(SlotError::Trouble(text).into());
         }
         let job = Job {
+            batch: true,
             budget,
-            explain: None,
-            ..explain(0, count, Explain::default())
+            ..Job::new(0, count)
         };
-        let job = Job { batch: true, ..job };
         let ended = self.alone(job)?;
         self.count(&ended);
         Ok(ended)

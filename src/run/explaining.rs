@@ -78,7 +78,7 @@ impl Coordinator<'_> {
 
     /// How often seeds fail the same way.
     fn often(&mut self, log: &Log, report: &RunReport, end: Instant) -> Result<String, Trouble> {
-        if self.exhaustive() {
+        if self.settings.exhaustive() {
             return Ok("an exhaustive search has no seeds to count".to_owned());
         }
         self.learn(1, 64)?;

@@ -10,25 +10,23 @@ mod shrinking;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::case::{self, Case, Setting, Shrunk};
 use super::command::{self, Event};
 use super::env::Environment;
 use super::failure::{Failure, Summary};
-use super::origin::{Origin, quoted};
-use super::page;
+use super::origin::Origin;
 use super::ran::RunReport;
-use super::render::{self, Told};
-use super::saved::Saved;
+use super::render;
 use super::settings::{Resolved, Settings, Which, audited};
 use super::start::Body;
 use super::unhit::Searched;
 use super::unusable;
 use super::verdict::{Difference, Verdict};
-use crate::choice::{Header, Log};
+use crate::choice::Log;
 use crate::explore::Profile;
 use crate::kernel::{self, Output, Tallies};
-use crate::sim::parameter::{PARAMETERS, Parameters};
+use crate::sim::parameter::Parameters;
 use runner::{Ran, Runner};
-use shrinking::Shrunk;
 
 /// Runs a test.
 pub(super) fn execute(
@@ -102,24 +100,16 @@ struct Search<'a> {
     parameters: Option<&'static Parameters>,
 }
 
-/// What is said of a failure besides the run itself.
-struct Setting {
-    remarks: Vec<String>,
-    variables: String,
-    unshrunk: Option<String>,
-    log: Option<String>,
-    path: Option<std::path::PathBuf>,
-}
-
 impl Search<'_> {
     fn settings(&self) -> &'static Resolved {
         self.runner.settings
     }
 
-    fn kept(&self) -> Saved<'_> {
-        Saved {
+    fn case(&self) -> Case<'_> {
+        Case {
             origin: self.origin,
             settings: self.settings(),
+            parameters: self.parameters.unwrap_or(&self.settings().parameters),
         }
     }
 
@@ -137,7 +127,11 @@ impl Search<'_> {
         let words = |error: &dyn std::fmt::Display| error.to_string();
         match self.settings().which.clone() {
             Which::Replay(path) => {
-                let (path, log) = self.kept().load(&path).map_err(|error| words(&error))?;
+                let (path, log) = self
+                    .case()
+                    .kept()
+                    .load(&path)
+                    .map_err(|error| words(&error))?;
                 self.replay(&path, &log)
             }
             Which::Seed(seed) => self.seeds(seed, Some(1), None),
@@ -150,7 +144,7 @@ impl Search<'_> {
                 budget,
             } => {
                 // Read before anything runs: a damaged log must not be found out after an hour.
-                for (path, log) in self.kept().all().map_err(|error| words(&error))? {
+                for (path, log) in self.case().kept().all().map_err(|error| words(&error))? {
                     if let Some(failure) = self.replay(&path, &log)? {
                         return Ok(Some(failure));
                     }
@@ -198,7 +192,7 @@ impl Search<'_> {
                 self.tell_failed(&ran.report);
                 return Ok(None);
             }
-            return self.verify(&ran).map(Some);
+            return self.verify(ran).map(Some);
         }
         self.simulated += ran.report.virtual_ns;
         if self.settings().digests {
@@ -219,7 +213,7 @@ impl Search<'_> {
     }
 
     /// Runs a seed that failed once more, with everything taken down, and reports it.
-    fn verify(&mut self, there: &Ran) -> Result<Failure, Trouble> {
+    fn verify(&mut self, there: Ran) -> Result<Failure, Trouble> {
         let seed = there.report.seed;
         if let Verdict::Stuck { .. } | Verdict::Livelock { .. } = there.report.verdict {
             // It runs still, and would again.
@@ -227,12 +221,10 @@ impl Search<'_> {
                 remarks: vec![
                     "its thread cannot be stopped, and runs until the process ends".to_owned(),
                 ],
-                variables: self.seed_variables(seed),
-                unshrunk: None,
-                log: None,
-                path: None,
+                variables: self.case().seed_variables(seed),
+                ..Setting::default()
             };
-            return Ok(self.failure(&there.report, setting));
+            return Ok(self.case().failure(there.report, setting));
         }
         let again = self.runner.seed(seed, true)?;
         let same = again.report.verdict.signature() == there.report.verdict.signature();
@@ -251,45 +243,16 @@ impl Search<'_> {
 
     /// A failure that each run of the seed shows.
     fn confirmed(&mut self, ran: Ran) -> Result<Failure, Trouble> {
-        let seed = self.seed_variables(ran.report.seed);
-        let mut log = Log::new(self.header(&ran.report));
+        let mut log = Log::new(self.case().header(&ran.report, Profile::default()));
         for (domain, decision) in &ran.decisions {
             log.push(*domain, *decision);
         }
-        let shrunk = match self.settings().shrink {
-            _ if self.origin.should_panic => {
-                Shrunk::Not("not shrunk: the test is meant to panic".to_owned())
-            }
-            Some(time) => shrinking::shrink(&self.runner, &log, &ran.report, time)?,
-            None => Shrunk::Not("not shrunk: that is switched off".to_owned()),
+        let shrunk = match self.case().shrinks() {
+            Ok(time) => shrinking::shrink(&self.runner, &log, &ran.report, time)?,
+            Err(not) => not,
         };
-        let (log, report, remark, simpler) = match shrunk {
-            Shrunk::Simpler(simpler) => {
-                let remark = simpler.remark();
-                (simpler.log, simpler.report, remark, true)
-            }
-            Shrunk::Not(why) => (log, ran.report, why, false),
-        };
-        let mut remarks = vec![remark];
-        if matches!(self.settings().which, Which::Explore { .. }) {
-            remarks.push(render::often(1, self.runs));
-        }
-        let (path, kept) = self.kept().keep(&log);
-        let (variables, unshrunk) = match path.as_ref().filter(|_| simpler) {
-            Some(path) => {
-                let path = self.origin.relative(path).display();
-                (format!("SQUALL_REPLAY={path}"), Some(seed))
-            }
-            None => (seed, None),
-        };
-        let setting = Setting {
-            remarks,
-            variables,
-            unshrunk,
-            log: kept,
-            path,
-        };
-        Ok(self.failure(&report, setting))
+        let run = (log, ran.report, printed());
+        Ok(self.case().confirmed(run, shrunk, None, self.runs))
     }
 
     /// Two runs of a seed took two courses.
@@ -303,7 +266,7 @@ impl Search<'_> {
         let mut report = self.runner.seed(seed, true)?.report;
         for _ in 0..ATTEMPTS {
             let other = self.runner.seed(seed, true)?.report;
-            if let Some((common, events)) = first_difference(&report, &other) {
+            if let Some((common, events)) = report.parts_from(&other) {
                 difference.common = common;
                 difference.events = Some(events);
                 break;
@@ -314,12 +277,10 @@ impl Search<'_> {
             remarks: vec![
                 "something that the seed does not decide reached the program: docs/madsim.md lists what can on madsim".to_owned(),
             ],
-            variables: format!("{} SQUALL_AUDIT=100", self.seed_variables(seed)),
-            unshrunk: None,
-            log: None,
-            path: None,
+            variables: format!("{} SQUALL_AUDIT=100", self.case().seed_variables(seed)),
+            ..Setting::default()
         };
-        Ok(self.failure(&report, setting))
+        Ok(self.case().failure(report, setting))
     }
 
     /// Runs a saved log; reports it if it fails.
@@ -342,137 +303,29 @@ impl Search<'_> {
         let mut ran = self.runner.log(log, parameters)?;
         self.runs += 1;
         self.tallies.add(std::mem::take(&mut ran.tallies));
-        let asked_for = matches!(self.settings().which, Which::Replay(_));
-        let shown = self.origin.relative(path).display().to_string();
-        if ran.report.verdict.passed() {
-            self.simulated += ran.report.virtual_ns;
-            if asked_for {
-                eprintln!(
-                    "squall: {}: the log {shown} passes now; keep it as a regression test, or delete it",
-                    self.origin.test
-                );
-                if let Some(divergence) = &ran.report.divergence {
-                    eprintln!("squall: {divergence}");
-                }
-            }
+        let mut report = ran.report;
+        if report.verdict.passed() {
+            self.simulated += report.virtual_ns;
+            self.case().passes_now(path, &report);
             return Ok(None);
         }
-        let mut remarks = Vec::new();
-        let signature = ran.report.verdict.signature();
-        if signature != log.header.signature {
-            remarks.push(format!(
-                "the log failed otherwise when it was taken: {}",
-                log.header.signature
-            ));
-        } else if ran.report.divergence.is_none()
-            && log.header.digest != 0
-            && ran.report.digest != log.header.digest
-        {
-            remarks.push(format!(
-                "the run follows the log and fails the same way, but what it did differs (digest {:016x}, in the log {:016x})",
-                ran.report.digest, log.header.digest
-            ));
-        }
-        let mut report = ran.report;
-        let shrink = self.settings().shrink;
-        if let Some(time) = shrink.filter(|_| asked_for && self.settings().shrink_asked) {
-            let mut log = log.clone();
-            log.header.signature = signature;
-            match shrinking::shrink(&self.runner, &log, &report, time)? {
-                Shrunk::Simpler(simpler) => {
-                    remarks.push(simpler.remark());
-                    simpler.log.save(path).map_err(|error| error.to_string())?;
-                    report = simpler.report;
+        let mut remarks: Vec<String> = case::departed(log, &report).into_iter().collect();
+        match self.case().shrinks_log() {
+            Some(time) => {
+                let mut log = log.clone();
+                log.header.signature = report.verdict.signature();
+                match shrinking::shrink(&self.runner, &log, &report, time)? {
+                    Shrunk::Simpler(simpler) => {
+                        remarks.push(simpler.remark());
+                        simpler.log.save(path).map_err(|error| error.to_string())?;
+                        report = simpler.report;
+                    }
+                    Shrunk::Not(why) => remarks.push(why),
                 }
-                Shrunk::Not(why) => remarks.push(why),
             }
-        } else {
-            remarks.push(match &log.guide {
-                Some(guide) => shrinking::told(guide),
-                None => "not shrunk: a log is where SQUALL_SHRINK asks for it".to_owned(),
-            });
+            None => remarks.push(case::as_it_was(log)),
         }
-        let said = match asked_for {
-            true => shown.clone(),
-            false => format!(
-                "{shown} (saved earlier, fails still; delete it when it is no longer of interest)"
-            ),
-        };
-        let setting = Setting {
-            remarks,
-            variables: format!("SQUALL_REPLAY={shown}"),
-            unshrunk: None,
-            log: Some(said),
-            path: Some(path.to_owned()),
-        };
-        Ok(Some(self.failure(&report, setting)))
-    }
-
-    fn header(&self, report: &RunReport) -> Header {
-        Header {
-            package: self.origin.package.clone(),
-            target: self.origin.target.clone(),
-            test: self.origin.test.clone(),
-            seed: report.seed,
-            strategy: self.settings().strategy.of(report.seed),
-            profile: Profile::default(),
-            config: self.settings().describe(self.parameters()),
-            digest: report.digest,
-            signature: report.verdict.signature(),
-        }
-    }
-
-    fn parameters(&self) -> &Parameters {
-        self.parameters.unwrap_or(&self.settings().parameters)
-    }
-
-    fn seed_variables(&self, seed: u64) -> String {
-        // What a scenario file says is read there again.
-        let parameters = match self.parameters() {
-            all if *all == self.settings().filed => String::new(),
-            all => format!(" {PARAMETERS}={}", quoted(&all.to_string())),
-        };
-        format!("SQUALL_SEED={seed:#x}{parameters}")
-    }
-
-    /// The failure of a report, rendered.
-    fn failure(&self, report: &RunReport, setting: Setting) -> Failure {
-        // Nothing of what the run printed is kept: it was printed.
-        let output = Output::default();
-        let Setting {
-            remarks,
-            variables,
-            unshrunk,
-            log,
-            path,
-        } = setting;
-        let command = |variables: &str| {
-            format!(
-                "RUSTFLAGS=\"--cfg madsim\" {}",
-                self.origin.command(variables)
-            )
-        };
-        let mut told = Told {
-            test: &self.origin.test,
-            report,
-            output: &output,
-            remarks,
-            replay: command(&variables),
-            unshrunk: unshrunk.map(|variables| command(&variables)),
-            log,
-            reports: Vec::new(),
-        };
-        let written = page::write(self.origin, self.settings(), &told);
-        told.reports = written.said;
-        Failure {
-            headline: render::headline(&report.verdict),
-            reports: written.paths,
-            test: self.origin.test.clone(),
-            seed: Some(report.seed),
-            signature: report.verdict.signature(),
-            log: path,
-            text: render::failure(&told),
-        }
+        Ok(Some(self.case().replayed(path, report, printed(), remarks)))
     }
 
     fn tell_failed(&self, report: &RunReport) {
@@ -510,14 +363,7 @@ const TELL: Duration = Duration::from_millis(200);
 /// How often a seed is run again in search of the event that differs.
 const ATTEMPTS: usize = 4;
 
-/// Where two records part.
-fn first_difference(
-    one: &RunReport,
-    other: &RunReport,
-) -> Option<(u64, [Option<kernel::Event>; 2])> {
-    let (one, other) = (one.trace.as_ref()?, other.trace.as_ref()?);
-    let same = one.events.iter().zip(&other.events);
-    let common = same.take_while(|(a, b)| a.same(b)).count();
-    let events = [&one.events, &other.events].map(|events| events.get(common).cloned());
-    (events != [None, None]).then_some((common as u64, events))
+/// Nothing of what a run printed is kept: it was printed.
+fn printed() -> Output {
+    Output::default()
 }

@@ -4,7 +4,7 @@
 //! *zygote*, the same program anew for this one test, which forks a *child* for each batch; the child runs the body
 //! through the kernel and leaves its findings in the black box and the report file.
 //!
-//! The way in is `entry`; `catalogue` knows which tests there are, `listing` tells. `coordinator`, `coverage`, `judge`, `verify`, `differ`, `exhaust`, `saved`, `shrinking`, `explaining`, `slot`, `batches`,
+//! The way in is `entry`; `catalogue` knows which tests there are, `listing` tells. `coordinator`, `coverage`, `judge`, `verify`, `differ`, `case`, `exhaust`, `saved`, `shrinking`, `explaining`, `slot`, `batches`,
 //! `render`, `page`, `frames` belong to the first, `zygote` to the second, `child`, `trial`, `start`, `scribe` to the third; the
 //! rest is shared; `program` leads a preloaded program there. Only the zygote forks: other threads of libtest's process
 //! hold locks.
@@ -83,6 +83,7 @@ macro_rules! where_runs_are {
 }
 
 where_runs_are! {
+    mod case;
     mod frames;
     mod page;
     mod ran;

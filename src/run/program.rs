@@ -184,18 +184,7 @@ fn survey(origin: &Origin, settings: &Resolved) -> Result<Survey, coordinator::T
     coordinator.slots.push(Slot::start(origin, &[])?);
     let since = Instant::now();
     for seed in seeds {
-        let ended = coordinator.alone(Job {
-            first: seed,
-            count: 1,
-            batch: false,
-            audit: 0,
-            explain: None,
-            log: None,
-            budget: None,
-            profile: None,
-            parameters: None,
-            trials: None,
-        })?;
+        let ended = coordinator.alone(Job::new(seed, 1))?;
         survey.runs += 1;
         if let Some(failed) = ended.failed {
             let way = match &failed.how {

@@ -90,6 +90,24 @@ pub(crate) struct Job {
     pub(crate) trials: Option<Trials>,
 }
 
+impl Job {
+    /// So many seeds, with nothing else asked.
+    pub(crate) fn new(first: u64, count: u64) -> Self {
+        Job {
+            first,
+            count,
+            batch: false,
+            audit: 0,
+            explain: None,
+            log: None,
+            budget: None,
+            profile: None,
+            parameters: None,
+            trials: None,
+        }
+    }
+}
+
 /// Runs to try, to see which of them fail in one way.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(crate) struct Trials {

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::scribe::PanicReport;
 use super::verdict::Verdict;
-use crate::kernel::{Refused, ThreadReport};
+use crate::kernel::{Event, Refused, ThreadReport};
 use crate::report::Recorded;
 
 /// Everything about one run.
@@ -26,4 +26,16 @@ pub(crate) struct RunReport {
     pub(crate) outside: String,
     /// Where the program left the log that it was to follow.
     pub(crate) divergence: Option<String>,
+}
+
+impl RunReport {
+    /// The first event in which its trace and another's differ, and how many come before it.
+    pub(super) fn parts_from(&self, other: &RunReport) -> Option<(u64, [Option<Event>; 2])> {
+        let (one, other) = (self.trace.as_ref()?, other.trace.as_ref()?);
+        let mut both = one.events.iter().zip(&other.events);
+        let same = both.position(|(a, b)| !a.same(b));
+        let common = same.unwrap_or(one.events.len().min(other.events.len()));
+        let events = [one, other].map(|trace| trace.events.get(common).cloned());
+        (events != [None, None]).then_some((common as u64, events))
+    }
 }

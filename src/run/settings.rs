@@ -308,7 +308,12 @@ impl Resolved {
     /// Accesses to memory are scheduling points, those of seed 0's contended places from the beginning. An exhaustive search
     /// goes without the latter: it needs the same points in every run.
     fn memory_points(&self) -> bool {
-        kernel::instrumented() && self.strategy != Selection::Only(Name::Exhaustive)
+        kernel::instrumented() && !self.exhaustive()
+    }
+
+    /// Whether runs are numbered schedules.
+    pub(crate) fn exhaustive(&self) -> bool {
+        self.strategy == Selection::Only(Name::Exhaustive)
     }
 
     /// The settings that a run depends on, for the header of a log.

@@ -3,6 +3,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::case::{Shrunk, Simpler};
 use super::coordinator::{Coordinator, Trouble};
 use super::judge::How;
 use super::protocol::{Candidate, Job, RunReport, Trials};
@@ -13,7 +14,6 @@ use crate::choice::shrink::{self, Edit, Run, Tries};
 use crate::choice::{Course, Departure, Guide, Log, Offer, guide};
 use crate::explore::Profile;
 use crate::kernel::Domain;
-use crate::kernel::Output;
 
 /// The most candidates that a child gets at a time.
 const BATCH: usize = 512;
@@ -27,43 +27,6 @@ const MORE_STEPS: u64 = 20_000;
 
 /// A run without any departure is not made simpler if it costs no more.
 const SIMPLE: u64 = 12;
-
-/// What shrinking a run came to.
-pub(super) enum Shrunk {
-    /// A simpler run fails the same way.
-    Simpler(Box<Simpler>),
-    /// None was found, or none was looked for, for this reason.
-    Not(String),
-}
-
-/// A simpler run that fails the same way.
-pub(super) struct Simpler {
-    pub(super) log: Log,
-    pub(super) report: RunReport,
-    pub(super) output: Output,
-}
-
-impl Simpler {
-    /// What it came to, for people.
-    pub(super) fn remark(&self) -> String {
-        self.log.guide.as_ref().map(told).unwrap_or_default()
-    }
-}
-
-/// What a run was shrunk from and to, for people.
-pub(super) fn told(guide: &Guide) -> String {
-    let Guide { before, after, .. } = guide;
-    format!(
-        "shrunk from {} decisions with {} switches to {} with {}; its other {} are the plainest there are",
-        before.decisions,
-        before.switches,
-        guide.departures.len(),
-        after.switches,
-        after
-            .decisions
-            .saturating_sub(guide.departures.len() as u64),
-    )
-}
 
 impl Coordinator<'_> {
     /// Looks for a simpler run that fails as the one in `log` does, for at most `time`.
@@ -270,8 +233,7 @@ impl Coordinator<'_> {
         let job = Job {
             batch: self.batches(),
             trials: Some(trials),
-            explain: None,
-            ..explain(seed, 1, Default::default())
+            ..Job::new(seed, 1)
         };
         let ended = self.alone(job)?;
         let (mut ran, mut hits) = (ended.passed as usize, ended.hits);

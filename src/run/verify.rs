@@ -1,22 +1,15 @@
 //! From a failure at first sight to what is reported: run again alone, with everything taken down, and compared.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use super::case::{self, Case, Setting, Shrunk};
 use super::coordinator::{Coordinator, Trouble};
 use super::failure::Failure;
 use super::judge::{Ended, Failed, How};
-use super::origin::quoted;
-use super::page;
 use super::protocol::{Explain, Job, RunReport};
-use super::render::often;
-use super::render::{self, Told};
-use super::settings::Which;
-use super::shrinking::{Shrunk, Simpler, told};
 use super::verdict::Verdict;
-use crate::choice::{Header, Log};
+use crate::choice::Log;
 use crate::explore::Profile;
-use crate::kernel::Output;
-use crate::sim::parameter::{PARAMETERS, Parameters};
 
 /// Runs longer than so many kernel entries are not traced: the text of their events would not fit the memory.
 const TRACED: u64 = 1_000_000;
@@ -43,20 +36,6 @@ impl Found {
     }
 }
 
-/// What a report says besides the run itself.
-pub(super) struct Setting {
-    pub(super) remarks: Vec<String>,
-    /// The variables of the replay line.
-    pub(super) variables: String,
-    /// Those that replay the run as it was before it was shrunk.
-    pub(super) unshrunk: Option<String>,
-    /// What to say about the log.
-    pub(super) log: Option<String>,
-    pub(super) path: Option<PathBuf>,
-    /// What the run printed.
-    pub(super) output: Output,
-}
-
 impl Coordinator<'_> {
     /// Runs a seed that failed once more, alone, and reports it.
     pub(crate) fn verify(&mut self, ended: Ended) -> Result<Found, Trouble> {
@@ -69,7 +48,7 @@ impl Coordinator<'_> {
             }
             How::Run(report) => report,
         };
-        let report = match self.exhaustive() {
+        let report = match self.settings.exhaustive() {
             true => self.numbered_again(&ended.job, seed, trace_of(steps))?,
             false => self.explained(explain(seed, 1, trace_of(steps)))?,
         };
@@ -100,16 +79,16 @@ impl Coordinator<'_> {
     fn differs(&mut self, there: u64, report: &RunReport) -> Result<Option<String>, Trouble> {
         // A run that took its process along has no digest.
         let known = |digest: u64| digest != 0;
-        if there == report.digest || !known(there) || !known(report.digest) || self.exhaustive() {
+        if there == report.digest
+            || !known(there)
+            || !known(report.digest)
+            || self.settings.exhaustive()
+        {
             return Ok(None);
         }
         // In the company of others it may have gone otherwise for that reason; what counts is the run alone.
-        let plain = Job {
-            explain: None,
-            ..explain(report.seed, 1, Explain::default())
-        };
         let alone = self
-            .alone(plain)?
+            .alone(Job::new(report.seed, 1))?
             .failed
             .and_then(|failed| match failed.how {
                 How::Run(report) => Some(report.digest),
@@ -133,125 +112,31 @@ impl Coordinator<'_> {
     /// A failure that every run of the seed shows.
     fn confirmed(&mut self, report: RunReport, remark: Option<String>) -> Result<Failure, Trouble> {
         let output = self.output();
-        let mut log = Log::new(self.header(&report));
+        let profile = match self.settings.needs_profile(report.seed) {
+            true => self.profile.clone().unwrap_or_default(),
+            false => Profile::default(),
+        };
+        let mut log = Log::new(self.case().header(&report, profile));
         let (decisions, omitted) = self.taken_decisions();
         for (domain, decision) in decisions {
             log.push(domain, decision);
         }
         log.omitted += omitted;
-        let seed = self.seed_variables(report.seed);
-        let shrunk = match self.settings.shrink {
-            _ if self.origin.should_panic => {
-                Shrunk::Not("not shrunk: the test is meant to panic".to_owned())
-            }
-            Some(time) => self.shrink(&log, &report, time)?,
-            None => Shrunk::Not("not shrunk: that is switched off".to_owned()),
+        let shrunk = match self.case().shrinks() {
+            Ok(time) => self.shrink(&log, &report, time)?,
+            Err(not) => not,
         };
-        let (log, report, output, mut remarks, simpler): (_, _, _, Vec<String>, _) = match shrunk {
-            Shrunk::Simpler(simpler) => {
-                let remarks = vec![simpler.remark()];
-                let Simpler {
-                    log,
-                    report,
-                    output,
-                    ..
-                } = *simpler;
-                (log, report, output, remarks, true)
-            }
-            Shrunk::Not(why) => (log, report, output, vec![why], false),
-        };
-        remarks.extend(remark);
-        if matches!(self.settings.which, Which::Explore { .. }) && !self.exhaustive() {
-            remarks.push(often(1, self.runs));
-        }
-        let (path, kept) = self.kept().keep(&log);
-        // The number of a run of an exhaustive search stands for all runs before it, and a seed for the run as it was.
-        let direct = path.as_ref().filter(|_| simpler || self.exhaustive());
-        let (variables, unshrunk) = match direct {
-            Some(path) => {
-                let path = self.origin.relative(path).display();
-                (format!("SQUALL_REPLAY={path}"), simpler.then_some(seed))
-            }
-            None => (seed, None),
-        };
-        let setting = Setting {
-            remarks,
-            variables,
-            unshrunk,
-            log: kept,
-            path,
-            output,
-        };
-        Ok(self.failure(report, setting))
+        let run = (log, report, output);
+        Ok(self.case().confirmed(run, shrunk, remark, self.runs))
     }
 
-    fn header(&self, report: &RunReport) -> Header {
-        Header {
-            package: self.origin.package.clone(),
-            target: self.origin.target.clone(),
-            test: self.origin.test.clone(),
-            seed: report.seed,
-            strategy: self.settings.strategy.of(report.seed),
-            profile: match self.settings.needs_profile(report.seed) {
-                true => self.profile.clone().unwrap_or_default(),
-                false => Profile::default(),
-            },
-            config: self.settings.describe(self.parameters()),
-            digest: report.digest,
-            signature: report.verdict.signature(),
-        }
-    }
-
-    pub(super) fn seed_variables(&self, seed: u64) -> String {
-        let strategy = match self.settings.strategy_from_env {
-            true => format!(" SQUALL_STRATEGY={}", self.settings.strategy),
-            false => String::new(),
-        };
-        // What a scenario file says is read there again.
-        let parameters = match self.parameters() {
-            all if *all == self.settings.filed => String::new(),
-            all => format!(" {PARAMETERS}={}", quoted(&all.to_string())),
-        };
-        format!("SQUALL_SEED={seed:#x}{strategy}{parameters}")
-    }
-
-    /// The parameters that runs have now.
-    fn parameters(&self) -> &Parameters {
-        self.parameters
-            .as_ref()
-            .unwrap_or(&self.settings.parameters)
-    }
-
-    /// The failure of a report, rendered.
-    pub(super) fn failure(&self, report: RunReport, setting: Setting) -> Failure {
-        let Setting {
-            remarks,
-            variables,
-            unshrunk,
-            log,
-            path,
-            output,
-        } = setting;
-        let mut told = Told {
-            test: &self.origin.test,
-            report: &report,
-            output: &output,
-            remarks,
-            replay: self.origin.command(&variables),
-            unshrunk: unshrunk.map(|variables| self.origin.command(&variables)),
-            log,
-            reports: Vec::new(),
-        };
-        let written = page::write(self.origin, self.settings, &told);
-        told.reports = written.said;
-        Failure {
-            headline: render::headline(&report.verdict),
-            reports: written.paths,
-            test: self.origin.test.clone(),
-            seed: Some(report.seed),
-            signature: report.verdict.signature(),
-            log: path,
-            text: render::failure(&told),
+    /// Whose runs they are.
+    pub(super) fn case(&self) -> Case<'_> {
+        let set = self.parameters.as_ref();
+        Case {
+            origin: self.origin,
+            settings: self.settings,
+            parameters: set.unwrap_or(&self.settings.parameters),
         }
     }
 
@@ -262,17 +147,13 @@ impl Coordinator<'_> {
             first,
             there: Box::new(report.verdict),
         };
-        let remarks = leak_remarks();
-        let variables = format!("SQUALL_BATCH={first:#x}..={seed:#x}");
         let setting = Setting {
-            remarks,
-            variables,
-            unshrunk: None,
-            log: None,
-            path: None,
+            remarks: leak_remarks(),
+            variables: format!("SQUALL_BATCH={first:#x}..={seed:#x}"),
             output: self.output(),
+            ..Setting::default()
         };
-        Ok(self.failure(report, setting))
+        Ok(self.case().failure(report, setting))
     }
 
     /// Runs a saved log; reports it if it fails.
@@ -298,52 +179,22 @@ impl Coordinator<'_> {
         self.count(&ended);
         let report = ended.explained.pop();
         let report = report.expect("squall bug: no report of an explained run");
-        let asked_for = matches!(self.settings.which, Which::Replay(_));
-        let shown = self.origin.relative(path).display().to_string();
         if report.verdict.passed() {
-            if asked_for {
-                eprintln!(
-                    "squall: {}: the log {shown} passes now; keep it as a regression test, or delete it",
-                    self.origin.test
-                );
-                if let Some(divergence) = &report.divergence {
-                    eprintln!("squall: {divergence}");
-                }
-            }
+            self.case().passes_now(path, &report);
             return Ok(None);
         }
-        let signature = report.verdict.signature();
-        let mut remarks = Vec::new();
-        if signature != log.header.signature {
-            remarks.push(format!(
-                "the log failed otherwise when it was taken: {}",
-                log.header.signature
-            ));
-        } else if report.divergence.is_none()
-            && log.header.digest != 0
-            && report.digest != log.header.digest
-        {
-            remarks.push(format!(
-                "the run follows the log and fails the same way, but what it did differs (digest {:016x}, in the log {:016x})",
-                report.digest, log.header.digest
-            ));
-        }
-        let said = match asked_for {
-            true => shown.clone(),
-            false => format!(
-                "{shown} (saved earlier, fails still; delete it when it is no longer of interest)"
-            ),
-        };
+        let mut remarks: Vec<String> = case::departed(log, &report).into_iter().collect();
         let mut output = self.output();
         let mut report = report;
-        let mut asked = false;
-        if asked_for {
-            let mut log = log.clone();
-            log.header.signature = signature;
-            if let Some(time) = self.settings.explain {
-                remarks.extend(self.insight(&log.header, &report, time)?);
-            }
-            if let Some(time) = self.settings.shrink.filter(|_| self.settings.shrink_asked) {
+        let mut header = log.header.clone();
+        header.signature = report.verdict.signature();
+        if let Some(time) = self.settings.explain.filter(|_| self.case().asked_for()) {
+            remarks.extend(self.insight(&header, &report, time)?);
+        }
+        match self.case().shrinks_log() {
+            Some(time) => {
+                let mut log = log.clone();
+                log.header = header;
                 match self.shrink(&log, &report, time)? {
                     Shrunk::Simpler(simpler) => {
                         remarks.push(simpler.remark());
@@ -352,27 +203,11 @@ impl Coordinator<'_> {
                     }
                     Shrunk::Not(why) => remarks.push(why),
                 }
-                asked = true;
             }
+            None => remarks.push(case::as_it_was(log)),
         }
-        if !asked {
-            remarks.push(match &log.guide {
-                Some(guide) => told(guide),
-                None => {
-                    "not shrunk: a log is where SQUALL_SHRINK or `cargo squall shrink` asks for it"
-                        .to_owned()
-                }
-            });
-        }
-        let setting = Setting {
-            remarks,
-            variables: format!("SQUALL_REPLAY={shown}"),
-            unshrunk: None,
-            log: Some(said),
-            path: Some(path.to_owned()),
-            output,
-        };
-        Ok(Some(self.failure(report, setting)))
+        let failure = self.case().replayed(path, report, output, remarks);
+        Ok(Some(failure))
     }
 }
 
@@ -407,15 +242,7 @@ pub(super) fn trace_of(steps: u64) -> Explain {
 /// A job that explains the last of its seeds.
 pub(super) fn explain(first: u64, count: u64, explain: Explain) -> Job {
     Job {
-        first,
-        count,
-        batch: false,
-        audit: 0,
         explain: Some(explain),
-        log: None,
-        budget: None,
-        profile: None,
-        parameters: None,
-        trials: None,
+        ..Job::new(first, count)
     }
 }

@@ -9,40 +9,10 @@ use super::runner::{Ran, Runner};
 use crate::choice::shrink::{self, Edit, Tries};
 use crate::choice::{Choices, Course, Decision, Departure, Guide, Log, Offer, Size, Tape, guide};
 use crate::kernel::Domain;
+use crate::run::case::{Shrunk, Simpler};
 use crate::run::command;
 use crate::run::ran::RunReport;
 use crate::sim::parameter::Parameters;
-
-/// What shrinking a run came to.
-pub(super) enum Shrunk {
-    /// A simpler run fails the same way.
-    Simpler(Box<Simpler>),
-    /// None was found, or none was looked for, for this reason.
-    Not(String),
-}
-
-/// A simpler run that fails the same way.
-pub(super) struct Simpler {
-    pub(super) log: Log,
-    pub(super) report: RunReport,
-}
-
-impl Simpler {
-    /// What it came to, for people.
-    pub(super) fn remark(&self) -> String {
-        self.log.guide.as_ref().map(told).unwrap_or_default()
-    }
-}
-
-/// What a run was shrunk from and to, for people.
-pub(super) fn told(guide: &Guide) -> String {
-    let left = guide.departures.len() as u64;
-    format!(
-        "shrunk from {} decisions to {left}; its other {} are the plainest there are",
-        guide.before.decisions,
-        guide.after.decisions.saturating_sub(left),
-    )
-}
 
 /// Looks for a simpler run that fails as the one in `log` does, for at most `time`.
 pub(super) fn shrink(
@@ -175,8 +145,11 @@ impl Driver<'_> {
             let why = "not shrunk: the simpler run does not fail the same way each time";
             return Ok(Shrunk::Not(why.to_owned()));
         }
-        let report = second;
-        Ok(Shrunk::Simpler(Box::new(Simpler { log, report })))
+        Ok(Shrunk::Simpler(Box::new(Simpler {
+            log,
+            report: second,
+            output: super::printed(),
+        })))
     }
 }
 
