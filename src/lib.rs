@@ -45,6 +45,24 @@ compile_error!(
 #[cfg(squall_madsim)]
 extern crate madsim_tokio as tokio;
 
+/// Declares what exists only where the kernel does.
+#[cfg(not(loom))]
+macro_rules! where_the_kernel_is {
+    ($($item:item)*) => { $(
+        #[cfg(squall_kernel)]
+        $item
+    )* };
+}
+
+/// Declares what exists where runs do, on whichever engine.
+#[cfg(not(loom))]
+macro_rules! where_runs_are {
+    ($($item:item)*) => { $(
+        #[cfg(any(squall_kernel, squall_madsim))]
+        $item
+    )* };
+}
+
 #[cfg(not(loom))]
 #[doc(hidden)]
 pub mod kernel;
@@ -64,16 +82,7 @@ pub mod explore;
 #[cfg(not(loom))]
 mod fault;
 mod model;
-#[cfg(not(loom))]
-#[cfg(any(
-    squall_madsim,
-    all(
-        target_os = "linux",
-        target_arch = "x86_64",
-        target_env = "gnu",
-        not(squall_portable)
-    )
-))]
+#[cfg(any(squall_kernel, squall_madsim))]
 mod report;
 #[cfg(not(loom))]
 mod run;

@@ -1,12 +1,7 @@
 //! The answers to `buggify!()`: which places are enabled in this run, and whether one fires now.
 
 #![cfg_attr(
-    not(all(
-        target_os = "linux",
-        target_arch = "x86_64",
-        target_env = "gnu",
-        not(squall_portable)
-    )),
+    not(squall_kernel),
     allow(dead_code, reason = "where there is no kernel, no macro asks")
 )]
 

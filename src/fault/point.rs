@@ -1,12 +1,7 @@
 //! What happens at the program's `fault_point!`s: a test arms them by name, for its own run. `sim/points.rs` asks here at each visit.
 
 #![cfg_attr(
-    not(all(
-        target_os = "linux",
-        target_arch = "x86_64",
-        target_env = "gnu",
-        not(squall_portable)
-    )),
+    not(squall_kernel),
     allow(dead_code, reason = "where there is no kernel, no macro asks")
 )]
 

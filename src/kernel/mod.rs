@@ -17,26 +17,7 @@ mod record;
 mod vitals;
 mod waits;
 
-/// Declares what exists only where the kernel does.
-macro_rules! on_supported_platforms {
-    ($($item:item)*) => { $(
-        #[cfg(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu", not(squall_portable)))]
-        $item
-    )* };
-}
-
-/// Declares what exists where runs do, on whichever engine.
-macro_rules! where_runs_are {
-    ($($item:item)*) => { $(
-        #[cfg(any(
-            squall_madsim,
-            all(target_os = "linux", target_arch = "x86_64", target_env = "gnu", not(squall_portable))
-        ))]
-        $item
-    )* };
-}
-
-on_supported_platforms! {
+where_the_kernel_is! {
     pub(crate) mod abi;
     pub(crate) mod clock;
     pub(crate) mod descriptor;
@@ -75,23 +56,10 @@ on_supported_platforms! {
     pub(crate) use world::{Cost, Kernel, Step};
 }
 
-#[cfg(not(all(
-    target_os = "linux",
-    target_arch = "x86_64",
-    target_env = "gnu",
-    not(squall_portable)
-)))]
+#[cfg(not(squall_kernel))]
 #[cfg_attr(squall_madsim, allow(dead_code, reason = "most of it madsim has"))]
 mod elsewhere;
-#[cfg(all(
-    not(all(
-        target_os = "linux",
-        target_arch = "x86_64",
-        target_env = "gnu",
-        not(squall_portable)
-    )),
-    not(squall_madsim)
-))]
+#[cfg(not(any(squall_kernel, squall_madsim)))]
 pub use elsewhere::*;
 #[cfg(squall_madsim)]
 mod portable;

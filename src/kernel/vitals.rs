@@ -11,12 +11,7 @@ pub struct Vitals {
     pub tasks: Option<u64>,
 }
 
-#[cfg(all(
-    target_os = "linux",
-    target_arch = "x86_64",
-    target_env = "gnu",
-    not(squall_portable)
-))]
+#[cfg(squall_kernel)]
 impl super::Kernel {
     /// Looks at everything that is open.
     pub(crate) fn vitals(&self) -> Vitals {

@@ -9,15 +9,7 @@ use serde::Serialize;
 use super::failure::{Failure, Summary};
 use super::start::Body;
 use crate::sim::parameter::Parameters;
-#[cfg_attr(
-    not(all(
-        target_os = "linux",
-        target_arch = "x86_64",
-        target_env = "gnu",
-        not(squall_portable)
-    )),
-    allow(unused_imports, reason = "the kernel asks")
-)]
+#[cfg_attr(not(squall_kernel), allow(unused_imports, reason = "the kernel asks"))]
 pub(super) use crate::telling::{listens, sweeps, tell};
 
 /// Set by the command where the tests are built against an instrumented tokio: its own subcommand, `test` or `nextest run`.

@@ -5,31 +5,13 @@
 //! own go before those of the traits here, which do nothing.
 
 /// Sets the hooks.
-#[cfg(not(all(
-    tokio_unstable,
-    target_os = "linux",
-    target_arch = "x86_64",
-    target_env = "gnu",
-    not(squall_portable)
-)))]
+#[cfg(not(all(tokio_unstable, squall_kernel)))]
 pub fn set(_: &mut tokio::runtime::Builder) {}
 
-#[cfg(all(
-    tokio_unstable,
-    target_os = "linux",
-    target_arch = "x86_64",
-    target_env = "gnu",
-    not(squall_portable)
-))]
+#[cfg(all(tokio_unstable, squall_kernel))]
 pub use hooked::set;
 
-#[cfg(all(
-    tokio_unstable,
-    target_os = "linux",
-    target_arch = "x86_64",
-    target_env = "gnu",
-    not(squall_portable)
-))]
+#[cfg(all(tokio_unstable, squall_kernel))]
 mod hooked {
     use std::hash::{Hash, Hasher};
     use std::panic::Location;

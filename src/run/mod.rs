@@ -12,12 +12,7 @@
 //! In a build for madsim `in_process` takes the place of all three: each seed has a thread of libtest's process.
 
 #![cfg_attr(
-    not(all(
-        target_os = "linux",
-        target_arch = "x86_64",
-        target_env = "gnu",
-        not(squall_portable)
-    )),
+    not(squall_kernel),
     allow(dead_code, reason = "where there is no kernel, a test only says so")
 )]
 
@@ -39,15 +34,7 @@ mod settings;
 pub mod stand_in;
 mod start;
 
-/// Declares what exists only where the kernel does.
-macro_rules! on_supported_platforms {
-    ($($item:item)*) => { $(
-        #[cfg(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu", not(squall_portable)))]
-        $item
-    )* };
-}
-
-on_supported_platforms! {
+where_the_kernel_is! {
     mod batches;
     mod child;
     mod coordinator;
@@ -69,17 +56,6 @@ on_supported_platforms! {
     mod zygote;
 
     use entry::execute;
-}
-
-/// Declares what exists where runs do, on whichever engine.
-macro_rules! where_runs_are {
-    ($($item:item)*) => { $(
-        #[cfg(any(
-            squall_madsim,
-            all(target_os = "linux", target_arch = "x86_64", target_env = "gnu", not(squall_portable))
-        ))]
-        $item
-    )* };
 }
 
 where_runs_are! {
@@ -133,12 +109,7 @@ pub mod private {
     use super::{Error, Origin, Returned, Settings, start};
     use crate::fault::Cancelled;
 
-    #[cfg(all(
-        target_os = "linux",
-        target_arch = "x86_64",
-        target_env = "gnu",
-        not(squall_portable)
-    ))]
+    #[cfg(squall_kernel)]
     pub use super::program::enter as enter_program;
 
     /// Runs the test that the attribute stands on.
@@ -233,15 +204,7 @@ pub(crate) fn unusable(test: &str, why: impl std::fmt::Display) -> Failure {
     }
 }
 
-#[cfg(all(
-    not(all(
-        target_os = "linux",
-        target_arch = "x86_64",
-        target_env = "gnu",
-        not(squall_portable)
-    )),
-    not(squall_madsim)
-))]
+#[cfg(not(any(squall_kernel, squall_madsim)))]
 fn execute(origin: &Origin, _: &Settings, _: Box<Body>) -> std::result::Result<Summary, Failure> {
     Err(unusable(
         &origin.test,

@@ -2,12 +2,7 @@
 //! properties are judged here and end the run as those of a test do.
 
 #![cfg_attr(
-    not(all(
-        target_os = "linux",
-        target_arch = "x86_64",
-        target_env = "gnu",
-        not(squall_portable)
-    )),
+    not(squall_kernel),
     allow(dead_code, reason = "where there is no kernel, no macro asks")
 )]
 

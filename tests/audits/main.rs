@@ -1,10 +1,5 @@
 //! Audits: a service with a known weakness for each, found in the table's right cell, and its repaired twin, which is clean.
-#![cfg(all(
-    target_os = "linux",
-    target_arch = "x86_64",
-    target_env = "gnu",
-    not(squall_portable)
-))]
+#![cfg(squall_kernel)]
 
 use squall::audit::{Service, Table};
 use squall::{Behaviour, Sim};

@@ -1,6 +1,6 @@
 //! Dependencies that fail: each behaviour as stock clients (tokio, tokio's codec by hand, reqwest) see it. Each seed runs twice, and
 //! the digests must agree.
-#![cfg(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu"))]
+#![cfg(squall_kernel)]
 #![allow(clippy::unwrap_used)]
 
 mod breaking;

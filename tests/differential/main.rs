@@ -2,12 +2,7 @@
 //!
 //! [`differs`] runs a body twice and compares what it logs. Each family of calls has a file of its own that makes sequences
 //! with proptest; a sequence that showed a difference once is kept as a test of its own there.
-#![cfg(all(
-    target_os = "linux",
-    target_arch = "x86_64",
-    target_env = "gnu",
-    not(squall_portable)
-))]
+#![cfg(squall_kernel)]
 
 mod calls;
 mod sockets;

@@ -3,12 +3,7 @@
 //!
 //! The bodies touch every source of chance and order that the kernel controls. The drivers run this very binary in the
 //! ways above and compare what `SQUALL_DIGEST=1` prints.
-#![cfg(all(
-    target_os = "linux",
-    target_arch = "x86_64",
-    target_env = "gnu",
-    not(squall_portable)
-))]
+#![cfg(squall_kernel)]
 
 mod bodies;
 

@@ -1,10 +1,5 @@
 //! Values that tests draw: what failures show of them, how small they become, and commands for a model.
-#![cfg(all(
-    target_os = "linux",
-    target_arch = "x86_64",
-    target_env = "gnu",
-    not(squall_portable)
-))]
+#![cfg(squall_kernel)]
 
 mod commands;
 mod plain;

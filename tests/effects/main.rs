@@ -3,12 +3,7 @@
 //!
 //! Namespaces need root, `ip` and `iptables`. Where they cannot be made, the test says so and compares with the recorded column
 //! only. `cargo test --test effects -- --nocapture` prints the table.
-#![cfg(all(
-    target_os = "linux",
-    target_arch = "x86_64",
-    target_env = "gnu",
-    not(squall_portable)
-))]
+#![cfg(squall_kernel)]
 
 mod cases;
 mod real;

@@ -1,6 +1,6 @@
 //! Faults that hit futures: each finds the bug that was planted for it, and leaves the repaired twin alone.
 
-#![cfg(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu"))]
+#![cfg(squall_kernel)]
 #![allow(clippy::unwrap_used)]
 
 mod attribute;

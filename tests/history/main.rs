@@ -4,5 +4,5 @@ mod linear;
 mod oracle;
 mod random;
 mod weaker;
-#[cfg(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu"))]
+#[cfg(squall_kernel)]
 mod world;

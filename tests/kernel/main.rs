@@ -1,11 +1,6 @@
 //! The kernel as a program sees it: std threads, locks, clocks, descriptors and randomness inside `simulate`, without the
 //! test macro. Each file is one subject.
-#![cfg(all(
-    target_os = "linux",
-    target_arch = "x86_64",
-    target_env = "gnu",
-    not(squall_portable)
-))]
+#![cfg(squall_kernel)]
 
 mod descriptors;
 mod entropy;

@@ -1,11 +1,6 @@
 //! The nemesis: what it breaks, when, within which limits; how it is healed; and that each family of faults finds the bug that was
 //! planted for it, and leaves the repaired twin alone.
-#![cfg(all(
-    target_os = "linux",
-    target_arch = "x86_64",
-    target_env = "gnu",
-    not(squall_portable)
-))]
+#![cfg(squall_kernel)]
 #![allow(clippy::unwrap_used)]
 
 mod bugs;

@@ -1,5 +1,5 @@
 //! The network under the kernel: real std and tokio code, on one host and between hosts, under many seeds, each run twice.
-#![cfg(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu"))]
+#![cfg(squall_kernel)]
 
 mod blocking;
 mod hosts;

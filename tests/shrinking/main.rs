@@ -1,11 +1,6 @@
 //! What shrinking makes of known bugs: `cargo test --release --test shrinking -- --ignored --nocapture table` prints sizes
 //! before and after. The quick tests hold the small kernels to a dozen switches, and replay lines to their failures.
-#![cfg(all(
-    target_os = "linux",
-    target_arch = "x86_64",
-    target_env = "gnu",
-    not(squall_portable)
-))]
+#![cfg(squall_kernel)]
 
 mod bugs;
 #[path = "../runner/drive.rs"]

@@ -1,12 +1,7 @@
 //! How many schedules each strategy needs for the bugs that the papers on schedulers are measured on, beside the published
 //! figures: `cargo test --test targets -- --ignored --nocapture` prints the table. The other tests here are quick: they
 //! hold the strategies to the coarse order of the table, to their seeds, and to flagging no repaired program.
-#![cfg(all(
-    target_os = "linux",
-    target_arch = "x86_64",
-    target_env = "gnu",
-    not(squall_portable)
-))]
+#![cfg(squall_kernel)]
 
 mod program;
 mod programs;

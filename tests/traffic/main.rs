@@ -1,7 +1,7 @@
 //! Traffic, vital signs and verdicts: shapes of load as a service sees them, planted faults that thresholds must find, and
 //! repaired twins that they must leave alone. Each seed runs twice.
 
-#![cfg(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu"))]
+#![cfg(squall_kernel)]
 #![allow(clippy::unwrap_used)]
 
 mod clients;
