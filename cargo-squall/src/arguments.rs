@@ -1,5 +1,6 @@
 //! What of `cargo test`'s arguments concerns the command too. `launch` hands them in; `workspace` asks cargo with the same.
 
+use crate::options::{self, About, Known};
 use std::ffi::{OsStr, OsString};
 
 /// The arguments that decide which workspace and which versions cargo works with.
@@ -15,50 +16,6 @@ pub struct Arguments {
     pub selects: bool,
 }
 
-/// Options that leave tests out.
-const SELECT: [&str; 15] = [
-    "-p",
-    "--package",
-    "--exclude",
-    "--lib",
-    "--bin",
-    "--bins",
-    "--test",
-    "--tests",
-    "--example",
-    "--examples",
-    "--bench",
-    "--benches",
-    "--doc",
-    "--skip",
-    "--ignored",
-];
-
-/// Options with a value that `cargo metadata` takes as well.
-const SHARED: [&str; 3] = ["--manifest-path", "--config", "-Z"];
-
-/// Other options that take a value in a word of their own and leave no test out.
-const VALUED: [&str; 8] = [
-    "--profile",
-    "-F",
-    "--features",
-    "-j",
-    "--jobs",
-    "--target",
-    "--color",
-    "--message-format",
-];
-
-/// Options of libtest's that do so, behind the `--`.
-const VALUED_BY_TESTS: [&str; 6] = [
-    "--test-threads",
-    "--logfile",
-    "--color",
-    "--format",
-    "--shuffle-seed",
-    "-Z",
-];
-
 impl Arguments {
     /// Reads the arguments of `cargo test` or of `cargo nextest`.
     pub fn of(words: &[OsString]) -> Self {
@@ -71,29 +28,23 @@ impl Arguments {
                 Some((name, value)) => (name, Some(OsString::from(value))),
                 None => (&*text, None),
             };
-            found.selects |= !text.starts_with('-') || SELECT.contains(&name);
-            if !own {
-                found.runs_nothing |= matches!(&*text, "--list" | "--help" | "-h");
-                if attached.is_none() && VALUED_BY_TESTS.contains(&name) {
-                    words.next();
-                }
-                continue;
+            let Known { about, valued } = match own {
+                true => options::cargo(name),
+                false => options::libtest(name),
+            };
+            found.selects |= !text.starts_with('-') || about == About::Some;
+            found.runs_nothing |= about == About::Nothing;
+            own &= text != "--";
+            let value = match attached {
+                None if valued => words.next().cloned(),
+                attached => attached,
+            };
+            if own && about == About::Workspace {
+                found.metadata.push(OsStr::new(name).to_owned());
+                found.metadata.extend(value.clone());
             }
-            match name {
-                "--" => own = false,
-                "--offline" | "--locked" | "--frozen" => found.metadata.push(word.clone()),
-                "--no-run" | "--help" | "-h" => found.runs_nothing = true,
-                "--target-dir" => found.target_dir = attached.or_else(|| words.next().cloned()),
-                _ if SHARED.contains(&name) => {
-                    found.metadata.push(OsStr::new(name).to_owned());
-                    found
-                        .metadata
-                        .extend(attached.or_else(|| words.next().cloned()));
-                }
-                _ if attached.is_none() && VALUED.contains(&name) => {
-                    words.next();
-                }
-                _ => {}
+            if own && name == "--target-dir" {
+                found.target_dir = value;
             }
         }
         found

@@ -1,6 +1,7 @@
 //! Which tests are meant: what `cargo test`'s arguments say to libtest, read as libtest reads it. For the commands that start tests themselves.
 
 use crate::list::Listed;
+use crate::options;
 use anyhow::{Result, bail};
 use std::ffi::OsString;
 
@@ -14,31 +15,6 @@ pub struct Filter {
     ignored: bool,
 }
 
-/// Options of `cargo test`, and our own beside them, whose value is a word of its own.
-pub const VALUED: [&str; 21] = [
-    "-p",
-    "--package",
-    "--exclude",
-    "--bin",
-    "--test",
-    "--example",
-    "--bench",
-    "-F",
-    "--features",
-    "--target",
-    "--profile",
-    "--target-dir",
-    "--manifest-path",
-    "--lockfile-path",
-    "-j",
-    "--jobs",
-    "--message-format",
-    "--color",
-    "--config",
-    "-Z",
-    "--points",
-];
-
 impl Filter {
     /// Reads `cargo test`'s arguments.
     pub fn of(words: &[OsString]) -> Result<Filter> {
@@ -47,7 +23,7 @@ impl Filter {
         while let Some(word) = words.next() {
             match &*word {
                 "--" => break,
-                option if VALUED.contains(&option) => drop(words.next()),
+                option if options::cargo(option).valued => drop(words.next()),
                 option if option.starts_with('-') => {}
                 name => found.wanted.push(name.to_owned()),
             }

@@ -15,6 +15,7 @@ mod list;
 mod live;
 mod model;
 mod nightly;
+mod options;
 mod points;
 mod progress;
 mod saved;

@@ -5,6 +5,7 @@
 
 use crate::events::Event;
 use crate::launch;
+use crate::options::Besides;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use std::ffi::OsString;
@@ -34,13 +35,8 @@ pub struct Look {
     /// How long to look, such as 30s or 5m. Default: 300s to shrink, 60s to explain.
     #[arg(long, value_name = "DURATION")]
     budget: Option<String>,
-    /// What `cargo test` takes besides, such as `--release`.
-    #[arg(
-        trailing_var_arg = true,
-        allow_hyphen_values = true,
-        value_name = "CARGO TEST ARGUMENTS"
-    )]
-    arguments: Vec<OsString>,
+    #[command(flatten)]
+    cargo: Besides,
 }
 
 /// What `cargo squall report` takes.
@@ -59,13 +55,8 @@ pub struct Report {
     /// The directory to write them to. Default: `squall/reports` in the target directory.
     #[arg(long, value_name = "DIR")]
     to: Option<PathBuf>,
-    /// What `cargo test` takes besides, such as `--release`.
-    #[arg(
-        trailing_var_arg = true,
-        allow_hyphen_values = true,
-        value_name = "CARGO TEST ARGUMENTS"
-    )]
-    arguments: Vec<OsString>,
+    #[command(flatten)]
+    cargo: Besides,
 }
 
 /// `cargo squall report`. That the run fails is what it is for.
@@ -78,7 +69,7 @@ pub fn report(asked: &Report) -> Result<u8> {
             .context("a variable cannot hold the path of --to")?;
         variables.push(("SQUALL_REPORT", shown.to_owned()));
     }
-    let (words, variables, chosen) = prepared(&asked.log, &asked.arguments, variables)?;
+    let (words, variables, chosen) = prepared(&asked.log, &asked.cargo.arguments, variables)?;
     let ran = launch::observed(&words, variables, chosen, None, &mut |_| {})?;
     let failure = ran.events.into_iter().find_map(|event| match event {
         Event::Ended { failure, .. } => failure,
@@ -121,7 +112,7 @@ pub fn shrink(asked: &Look) -> Result<u8> {
     let budget = asked.budget.clone().unwrap_or_else(|| "300s".to_owned());
     run(
         &asked.log,
-        &asked.arguments,
+        &asked.cargo.arguments,
         vec![("SQUALL_SHRINK", budget)],
     )
 }
@@ -131,7 +122,7 @@ pub fn explain(asked: &Look) -> Result<u8> {
     let budget = asked.budget.clone().unwrap_or_else(|| "60s".to_owned());
     run(
         &asked.log,
-        &asked.arguments,
+        &asked.cargo.arguments,
         vec![("SQUALL_EXPLAIN", budget)],
     )
 }

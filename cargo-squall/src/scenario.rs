@@ -5,6 +5,7 @@
 use crate::events::{Event, Failure, Name, Word};
 use crate::launch::{self, Ran};
 use crate::list::{self, Listed};
+use crate::options::Besides;
 use crate::progress::Progress;
 use crate::style;
 use anyhow::{Context, Result, bail};
@@ -28,18 +29,13 @@ pub struct Arguments {
     /// Also as JUnit XML.
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
-    /// What `cargo test` takes besides, such as `--release`.
-    #[arg(
-        trailing_var_arg = true,
-        allow_hyphen_values = true,
-        value_name = "CARGO TEST ARGUMENTS"
-    )]
-    arguments: Vec<OsString>,
+    #[command(flatten)]
+    cargo: Besides,
 }
 
 /// `cargo squall run`.
 pub fn run(asked: &Arguments) -> Result<u8> {
-    let (file, words) = file_and_words(&asked.file, &asked.arguments)?;
+    let (file, words) = file_and_words(&asked.file, &asked.cargo.arguments)?;
     let tests = bound(&file, &asked.file, asked.test.as_deref(), &words)?;
     let mut status = crate::status::HELD;
     for test in &tests {

@@ -1,6 +1,7 @@
 //! `cargo squall test --existing`: cargo builds the tests as ever and starts each test binary through `cargo squall exec`, as its
 //! runner, with the working directory and the environment that tests find under cargo.
 
+use crate::options::{self, About, Known};
 use anyhow::{Context, Result};
 use std::ffi::OsString;
 use std::path::Path;
@@ -13,28 +14,6 @@ const OPTIONS_VARIABLE: &str = "CARGO_SQUALL_OPTIONS";
 const POINTS_VARIABLE: &str = "CARGO_SQUALL_POINTS";
 /// The only platform on which simulations run.
 const PLATFORM: &str = "x86_64-unknown-linux-gnu";
-
-/// Options of cargo that decide what is built, without a value and with one.
-const PLAIN: [&str; 8] = [
-    "--release",
-    "-r",
-    "--all-features",
-    "--no-default-features",
-    "--locked",
-    "--offline",
-    "--frozen",
-    "--ignore-rust-version",
-];
-const VALUED: [&str; 8] = [
-    "--features",
-    "-F",
-    "--profile",
-    "--manifest-path",
-    "--target-dir",
-    "--config",
-    "-Z",
-    "--target",
-];
 
 /// `cargo test`'s arguments without ours; `None` if ours is not among them.
 pub fn asked(words: &[OsString]) -> Option<Vec<OsString>> {
@@ -87,15 +66,13 @@ fn building(words: &[OsString]) -> Vec<OsString> {
     let mut rest = words.iter().take_while(|word| *word != "--");
     while let Some(word) = rest.next() {
         let text = word.to_string_lossy();
-        let attached = VALUED.iter().any(|name| {
-            text.strip_prefix(name)
-                .is_some_and(|value| value.starts_with('='))
-        });
-        if PLAIN.contains(&&*text) || attached {
+        let name = text.split('=').next().unwrap_or_default();
+        let Known { about, valued } = options::cargo(name);
+        if matches!(about, About::Workspace | About::Build) {
             kept.push(word.clone());
-        } else if VALUED.contains(&&*text) {
-            kept.push(word.clone());
-            kept.extend(rest.next().cloned());
+            if valued && *text == *name {
+                kept.extend(rest.next().cloned());
+            }
         }
     }
     kept

@@ -1,6 +1,7 @@
 //! The tests of a libtest binary: which there are, and the arguments that run one of them.
 
 use super::runs::Test;
+use crate::options;
 use anyhow::{Context, Result, bail};
 use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
@@ -14,17 +15,6 @@ struct Choice {
     /// `--ignored` or `--include-ignored`.
     ignored: Option<&'static str>,
 }
-
-/// Options of libtest with a value of their own.
-const VALUED: [&str; 7] = [
-    "--skip",
-    "--test-threads",
-    "--format",
-    "--color",
-    "--logfile",
-    "--shuffle-seed",
-    "-Z",
-];
 
 impl Choice {
     fn of(arguments: &[OsString]) -> Choice {
@@ -42,7 +32,7 @@ impl Choice {
                     choice.words.push(word.clone());
                     choice.words.extend(rest.next().cloned());
                 }
-                option if VALUED.contains(&option) => {
+                option if options::libtest(option).valued => {
                     rest.next();
                 }
                 text if text.starts_with("--skip=") || !text.starts_with('-') => {

@@ -1,7 +1,7 @@
 //! Builds the tests with models for loom: with `--cfg loom`, in a target directory of its own, and nothing besides: other tests of the package need not
 //! compile so.
 
-use crate::filter::VALUED;
+use crate::options::{self, About, Known};
 use crate::workspace::cargo;
 use anyhow::{Context, Result};
 use serde::Deserialize;
@@ -12,24 +12,8 @@ use std::process::{Command, Stdio};
 /// What is added to the flags of the compiler.
 const FLAGS: [&str; 2] = ["--cfg", "loom"];
 
-/// Options that choose packages and targets, with a value and without, and those that this command sets itself.
-const CHOOSE: [&str; 20] = [
-    "-p",
-    "--package",
-    "--exclude",
-    "--bin",
-    "--test",
-    "--example",
-    "--bench",
-    "--workspace",
-    "--all",
-    "--lib",
-    "--bins",
-    "--tests",
-    "--examples",
-    "--benches",
-    "--all-targets",
-    "--doc",
+/// Options that this command sets itself, or that say nothing to loom.
+const OWN: [&str; 4] = [
     "--manifest-path",
     "--target-dir",
     "--points",
@@ -125,9 +109,11 @@ fn kept(words: &[OsString]) -> Vec<OsString> {
     while let Some(word) = words.next() {
         let text = word.to_string_lossy();
         let name = text.split('=').next().unwrap_or_default();
-        let value = VALUED.contains(&&*text).then(|| words.next()).flatten();
+        let Known { about, valued } = options::cargo(name);
+        let value = (valued && *text == *name).then(|| words.next()).flatten();
         let short = text.starts_with("-p") && !text.starts_with("--");
-        if !text.starts_with('-') || CHOOSE.contains(&name) || short {
+        let chooses = matches!(about, About::Some | About::All) || short;
+        if !text.starts_with('-') || chooses || OWN.contains(&name) {
             continue;
         }
         kept.push(word.clone());

@@ -12,6 +12,7 @@ mod table;
 use crate::events::Event;
 use crate::launch::{self, Ran};
 use crate::list::Listed;
+use crate::options::Besides;
 use crate::progress::Progress;
 use crate::scenario;
 use crate::status;
@@ -45,13 +46,8 @@ pub struct Arguments {
     /// Where the page with the plots goes. Default: target/squall/sweeps/SCENARIO.html.
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
-    /// What `cargo test` takes besides, such as `--release`.
-    #[arg(
-        trailing_var_arg = true,
-        allow_hyphen_values = true,
-        value_name = "CARGO TEST ARGUMENTS"
-    )]
-    arguments: Vec<OsString>,
+    #[command(flatten)]
+    cargo: Besides,
 }
 
 /// All of it.
@@ -68,7 +64,7 @@ struct Sweep {
 
 /// `cargo squall sweep`.
 pub fn run(asked: &Arguments) -> Result<u8> {
-    let (file, words) = scenario::file_and_words(&asked.file, &asked.arguments)?;
+    let (file, words) = scenario::file_and_words(&asked.file, &asked.cargo.arguments)?;
     let grid = Grid::of(&file, &asked.parameter)?;
     let tests = scenario::bound(&file, &asked.file, asked.test.as_deref(), &words)?;
     let [test] = &tests[..] else {
