@@ -64,7 +64,7 @@ impl Kind for Cancellation {
             let mut cells = Vec::new();
             for operation in &world.service.operations {
                 if world
-                    .healthy(operation, world.patience(PATIENCE))
+                    .calls(operation, world.patience(PATIENCE))
                     .await
                     .is_err()
                 {
@@ -84,8 +84,8 @@ impl Kind for Cancellation {
         Box::pin(async move {
             let operation = world.service.get(&cell[0]);
             let patience = world.patience(PATIENCE);
-            let healthy = match world.healthy(operation, patience).await {
-                Ok(healthy) => healthy,
+            let calls = match world.calls(operation, patience).await {
+                Ok(calls) => calls,
                 Err(finding) => return finding,
             };
             let at: u64 = cell[1]
@@ -122,10 +122,8 @@ impl Kind for Cancellation {
                 }
             }
             let from = world.sim.elapsed();
-            let (rank, afterwards) = match limited((operation.call)(), patience, pending()).await {
-                Ended::Answer(answer) if operation.accepts(&answer, &healthy) => {
-                    (0, "works".to_owned())
-                }
+            let (rank, afterwards) = match calls.once(pending()).await {
+                Ended::Answer(answer) if calls.accepts(&answer) => (0, "works".to_owned()),
                 Ended::Answer(answer) => (2, format!("answers {answer}")),
                 Ended::Error(error) => (3, format!("error {error} after {}", world.since(from))),
                 Ended::Never(site) => (4, format!("hangs at {site}")),

@@ -11,6 +11,7 @@
 //! then each cell has runs of its own, and which cell a run is for follows from its seed, so that the seed replays the cell. What runs find travels to
 //! the table as tallies.
 
+mod calls;
 mod cancel;
 mod depend;
 mod overload;

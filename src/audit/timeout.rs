@@ -1,7 +1,6 @@
 //! Every link between two hosts becomes a black hole while an operation is under way.
 
 use super::runner::{Finding, Kind, Later, World};
-use super::service::{Ended, limited};
 use std::future::{pending, ready};
 use std::time::Duration;
 
@@ -34,9 +33,8 @@ impl Kind for Timeouts {
     fn look<'a>(&'a self, world: &'a World, cell: &'a [String]) -> Later<'a, Finding> {
         Box::pin(async move {
             let operation = world.service.get(&cell[1]);
-            let patience = world.patience(PATIENCE);
-            let healthy = match world.healthy(operation, patience).await {
-                Ok(healthy) => healthy,
+            let calls = match world.calls(operation, world.patience(PATIENCE)).await {
+                Ok(calls) => calls,
                 Err(finding) => return finding,
             };
             let (a, b) = cell[0]
@@ -44,29 +42,18 @@ impl Kind for Timeouts {
                 .expect("squall bug: a link without two ends");
             // How long it takes when all is well; the hosts are up by now.
             let before = world.sim.elapsed();
-            let _ = limited((operation.call)(), patience, pending()).await;
+            let _ = calls.once(pending()).await;
             let took = world.sim.elapsed() - before;
             let from = world.sim.elapsed();
             let cut = async {
                 tokio::time::sleep(took.mul_f64(world.moment)).await;
                 world.sim.partition(a, b);
             };
-            let ended = limited((operation.call)(), patience, cut).await;
-            let (rank, what) = match ended {
-                Ended::Answer(answer) if operation.accepts(&answer, &healthy) => {
-                    (0, "ok".to_owned())
-                }
-                Ended::Answer(answer) => (2, format!("wrong answer {answer}")),
-                Ended::Error(error) => (0, format!("error {error}")),
-                Ended::Never(site) => (4, format!("never returns, waits at {site}")),
-            };
-            let after = world.since(from);
-            world.sim.repair(a, b);
-            let (worse, recovers) = world.recovered(operation, &healthy, patience).await;
-            Finding {
-                rank: rank.max(worse),
-                columns: vec![what, after, recovers],
-            }
+            let ended = calls.once(cut).await;
+            let repair = || world.sim.repair(a, b);
+            calls
+                .broken(ended, from, "never returns, waits", repair)
+                .await
         })
     }
 }

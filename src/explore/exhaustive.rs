@@ -298,8 +298,11 @@ mod tests {
     use crate::choice::Streams;
     use crate::kernel::{Domain, Entity, NOBODY, Touch};
 
-    /// Runs two entities of so many steps each under every schedule; gives the orders.
-    fn orders(steps: [u32; 2]) -> (Vec<Vec<u32>>, Progress) {
+    /// Runs entities until a search ends: calls `run` for each run with the answer to who of those that can run goes on, in place of the one
+    /// before, which gave way or did not. Gives what the runs came to, and how far the search came.
+    fn searched<T>(
+        mut run: impl FnMut(&mut dyn FnMut(&[u32], Option<usize>, bool) -> u32) -> T,
+    ) -> (Vec<T>, Progress) {
         let entity = Entity {
             parent: NOBODY,
             group: 0,
@@ -313,6 +316,25 @@ mod tests {
             .is_some_and(|progress| progress.bound <= BOUND)
         {
             strategy.begin(&Profile::default(), streams.of(Domain::Schedule));
+            let mut pick = |runnable: &[u32], current, yielded| {
+                let pick = Pick {
+                    runnable,
+                    current,
+                    yielded,
+                    entities: &[entity; 3],
+                    now: 0,
+                };
+                runnable[strategy.pick(pick, streams.of(Domain::Schedule))]
+            };
+            all.push(run(&mut pick));
+            assert!(all.len() < 10_000, "the search does not end");
+        }
+        (all, strategy.progress().unwrap())
+    }
+
+    /// Runs two entities of so many steps each under every schedule; gives the orders.
+    fn orders(steps: [u32; 2]) -> (Vec<Vec<u32>>, Progress) {
+        searched(|pick| {
             let mut left = steps;
             let mut current = None;
             let mut order = Vec::new();
@@ -321,25 +343,16 @@ mod tests {
                     .into_iter()
                     .filter(|&e| left[e as usize] > 0)
                     .collect();
-                let next = if runnable.len() == 1 {
-                    runnable[0]
-                } else {
-                    let pick = Pick {
-                        runnable: &runnable,
-                        current: current.map(|e| e as usize),
-                        yielded: false,
-                        entities: &[entity; 2],
-                        now: 0,
-                    };
-                    runnable[strategy.pick(pick, streams.of(Domain::Schedule))]
+                let next = match runnable[..] {
+                    [only] => only,
+                    _ => pick(&runnable, current, false),
                 };
                 left[next as usize] -= 1;
                 order.push(next);
-                current = (left[next as usize] > 0).then_some(next);
+                current = (left[next as usize] > 0).then_some(next as usize);
             }
-            all.push(order);
-        }
-        (all, strategy.progress().unwrap())
+            order
+        })
     }
 
     /// Switches away from an entity that had steps left.
@@ -377,39 +390,19 @@ mod tests {
 
     #[test]
     fn who_waits_by_looking_does_not_keep_the_search_from_ending() {
-        let entity = Entity {
-            parent: NOBODY,
-            group: 0,
-            touch: Touch::UNKNOWN,
-        };
-        let mut strategy = Exhaustive::default();
-        let mut streams = Streams::new(0);
-        let mut runs = Vec::new();
-        while strategy
-            .progress()
-            .is_some_and(|progress| progress.bound <= BOUND)
-        {
-            strategy.begin(&Profile::default(), streams.of(Domain::Schedule));
-            // Two look whether the third is done, and give way each time that it is not.
+        // Two look whether the third is done, and give way each time that it is not.
+        let (mut runs, _) = searched(|pick| {
             let (mut left, mut current) = (3, None);
             let mut order = Vec::new();
             while left > 0 {
                 let yielded = current.is_some_and(|current| current < 2);
-                let pick = Pick {
-                    runnable: &[0, 1, 2],
-                    current,
-                    yielded,
-                    entities: &[entity; 3],
-                    now: 0,
-                };
-                let next = strategy.pick(pick, streams.of(Domain::Schedule));
+                let next = pick(&[0, 1, 2], current, yielded);
                 left -= u32::from(next == 2);
                 order.push(next);
-                current = Some(next);
+                current = Some(next as usize);
             }
-            runs.push(order);
-            assert!(runs.len() < 10_000, "the search does not end");
-        }
+            order
+        });
         let all = runs.len();
         // Those that give way once need not let anybody go first.
         for seen in [
