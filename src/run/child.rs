@@ -9,17 +9,16 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::{Relaxed, Release};
 use std::time::Instant;
 
-use super::protocol::{self, Explain, Frame, Job, RunReport};
-use super::scribe::{BodyEnd, PanicReport, Scribe};
+use super::protocol::{self, Explain, Frame, Job};
+use super::recorder::Recorder;
+use super::scribe::Scribe;
 use super::settings::{Resolved, audited};
 use super::start::{self, Body, Start};
-use super::verdict::Verdict;
-use crate::choice::{Choices, Decision, Log, Tape};
+use crate::choice::{Choices, Log};
 use crate::explore::{BOUND, PROFILE_SEED, Profile};
 use crate::kernel::abi::real::blackbox::BlackBox;
 use crate::kernel::abi::real::process;
-use crate::kernel::{self, Config, Domain, End, Outcome, Tallies, image};
-use crate::report::Recorded;
+use crate::kernel::{self, Config, Outcome, Tallies, image};
 use crate::sim::parameter::Parameters;
 
 /// The exit status of a child that has reported a failure.
@@ -46,7 +45,7 @@ pub(crate) struct Equipment {
 pub(super) struct Child {
     pub(super) with: Equipment,
     /// `None` only while a run has it.
-    choices: Option<Box<Choices>>,
+    pub(super) choices: Option<Box<Choices>>,
     /// What strategies may know of the test, once that is known.
     profile: Option<Arc<Profile>>,
     refused: HashSet<String>,
@@ -332,128 +331,6 @@ impl Child {
         outcome
     }
 
-    pub(super) fn held(&self, outcome: &Outcome) -> bool {
-        if self.with.settings.program {
-            return outcome.end == End::Exited(0);
-        }
-        matches!(outcome.end, End::Returned) && self.with.scribe.passed()
-    }
-
-    pub(super) fn explained(&self, seed: u64, outcome: Outcome, explained: bool) -> RunReport {
-        let choices = self
-            .choices
-            .as_ref()
-            .expect("squall bug: a report within a run");
-        let (end, mut panics, mut notes) = self.with.scribe.close();
-        if self.with.settings.program {
-            panics = super::program::panics(&self.with.black_box.output().text());
-        }
-        let verdict = self.verdict(&outcome, end, &panics);
-        notes.extend(outcome.remarks);
-        // Events are many, and their text is of use only where it was asked for.
-        let trace = outcome.trace.filter(|_| explained);
-        let trace = trace.map(|record| Recorded::new(record, outcome.tasks, super::sites::site));
-        RunReport {
-            seed,
-            strategy: choices.strategy().to_string(),
-            notes,
-            verdict,
-            digest: outcome.digest,
-            steps: outcome.steps,
-            virtual_ns: outcome.virtual_ns,
-            refused: outcome.refused,
-            panics,
-            threads_left: outcome.threads_left,
-            trace,
-            backtrace: outcome.backtrace,
-            outside: String::new(),
-            divergence: choices
-                .divergence()
-                .map(|divergence| divergence.to_string()),
-        }
-    }
-
-    fn verdict(&self, outcome: &Outcome, end: Option<BodyEnd>, panics: &[PanicReport]) -> Verdict {
-        let settings = self.with.settings;
-        let verdict = match (&outcome.end, end) {
-            (End::Returned, Some(BodyEnd::Returned(Ok(())))) => return Verdict::Passed,
-            (End::Returned, Some(BodyEnd::Returned(Err(message)))) => Verdict::Error { message },
-            (End::Returned, Some(BodyEnd::Panicked(message))) => Verdict::of_panic(message, panics),
-            (End::Returned, None) => Verdict::Error {
-                message: "the first thread of the run ended without returning from the test's body"
-                    .to_owned(),
-            },
-            (End::Exited(0), _) if settings.program => return Verdict::Passed,
-            (End::Exited(code), _) if settings.program => super::program::ended(*code, panics),
-            (End::Exited(code), _) => Verdict::Exited { code: *code },
-            (End::Aborted { backtrace }, _) => match self.failed_allocation() {
-                Some(message) => Verdict::OutOfMemory {
-                    message,
-                    limit: settings.memory,
-                },
-                None => {
-                    // The last panics are those of core, which only says that there must not be another one.
-                    let own = panics.iter().rev();
-                    let own = own.filter(|panic| !panic.site.starts_with("/rustc/"));
-                    let panic = own.take(usize::from(self.output_tells_of_panic()));
-                    let panic = panic.last().cloned();
-                    Verdict::Aborted {
-                        backtrace: backtrace.clone(),
-                        panic,
-                    }
-                }
-            },
-            (End::HostFailed { host, message }, _) => Verdict::of_host(host, message, panics),
-            (End::Violated(violation), _) => Verdict::Violated((**violation).clone()),
-            (End::Deadlock(threads), _) => Verdict::Deadlock {
-                threads: threads.clone(),
-            },
-            (End::Livelock(threads), _) => Verdict::Livelock {
-                threads: threads.clone(),
-                tasks: outcome.spinning.clone(),
-            },
-            (End::TimeLimit(threads), _) => {
-                let limit = settings.max_time.as_nanos().try_into().unwrap_or(u64::MAX);
-                Verdict::TimeLimit {
-                    limit,
-                    threads: threads.clone(),
-                }
-            }
-            (End::StepLimit(threads), _) => Verdict::StepLimit {
-                limit: settings.max_steps,
-                threads: threads.clone(),
-            },
-        };
-        let calls: Vec<_> = outcome
-            .refused
-            .iter()
-            .filter(|call| !call.tolerated)
-            .cloned()
-            .collect();
-        if calls.is_empty() {
-            verdict
-        } else {
-            Verdict::Refused {
-                calls,
-                then: Box::new(verdict),
-            }
-        }
-    }
-
-    /// The last line of output, if it is std's about a failed allocation.
-    fn failed_allocation(&self) -> Option<String> {
-        allocation_failure(&self.with.black_box.output().text())
-    }
-
-    /// Whether std said why it aborts, which it does for a panic that cannot unwind.
-    fn output_tells_of_panic(&self) -> bool {
-        let text = self.with.black_box.output().text();
-        ["panicked while", "cannot unwind", "aborting", "panic in a"]
-            .iter()
-            .any(|sign| text.contains(sign))
-            || cfg!(panic = "abort")
-    }
-
     fn note_refusals(&mut self, outcome: &Outcome) {
         for call in &outcome.refused {
             let site = format!("{}\n{}", call.call, call.backtrace);
@@ -477,55 +354,6 @@ impl Child {
     pub(super) fn report(&self, frame: &Frame) {
         write_frame(self.with, frame);
     }
-}
-
-/// What std says of an allocation that failed, if the output ends with that. libtest may have begun the line.
-pub(crate) fn allocation_failure(output: &str) -> Option<String> {
-    let said = |line: &str| {
-        line.find("memory allocation of ")
-            .map(|at| line[at..].to_owned())
-    };
-    let text = output.lines().rev().find_map(said)?;
-    text.contains(" failed").then_some(text)
-}
-
-/// Takes decisions down in the black box, where they outlive the process.
-struct Recorder(&'static BlackBox);
-
-impl Tape for Recorder {
-    fn push(&mut self, domain: Domain, decision: Decision) {
-        let domain = domain as u64;
-        self.0.decide(match decision {
-            Decision::Below { n, value } => [domain, n, value],
-            Decision::Pick { of, index, thread } => [
-                domain | 1 << 8 | u64::from(thread) << 32,
-                u64::from(of),
-                u64::from(index),
-            ],
-            Decision::Fill { len } => [domain | 2 << 8, len, 0],
-        });
-    }
-}
-
-/// Reads back what [`Recorder`] took down, and how many more there were.
-pub(crate) fn recorded(black_box: &BlackBox) -> (Vec<(Domain, Decision)>, u64) {
-    let (words, count) = black_box.decisions();
-    let decision = |[head, a, b]: [u64; 3]| {
-        let domain = *Domain::ALL.get((head & 0xff) as usize)?;
-        let decision = match head >> 8 & 0xff {
-            0 => Decision::Below { n: a, value: b },
-            1 => Decision::Pick {
-                of: a as u32,
-                index: b as u32,
-                thread: (head >> 32) as u32,
-            },
-            _ => Decision::Fill { len: a },
-        };
-        Some((domain, decision))
-    };
-    let decisions: Vec<_> = words.filter_map(decision).collect();
-    let more = count - decisions.len() as u64;
-    (decisions, more)
 }
 
 /// A test that is to take many steps may also take many between which nothing happens that the kernel knows for progress, as

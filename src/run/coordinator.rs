@@ -7,22 +7,19 @@ use std::collections::{BTreeMap, HashSet};
 use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
-use super::batches::Batches;
-use super::command::{self, Event};
+use super::command;
 use super::coverage::Coverage;
 use super::failure::{Failure, Summary};
-use super::judge::{Ended, Failed, How, Last};
+use super::judge::{Ended, Last};
 use super::origin::Origin;
 use super::protocol::Job;
-use super::render;
 use super::saved::SavedError;
+use super::searched::Searched;
 use super::settings::{Isolation, Resolved, Which};
 use super::slot::{Slot, SlotError};
-use super::unhit::Searched;
-use super::verify::Found;
-use crate::check::{REACHABLE, SOMETIMES};
+use super::unusable;
 use crate::choice::{Decision, LogError};
-use crate::explore::{Mutation, PROFILE_SEED, Profile, Progress};
+use crate::explore::{Profile, Progress};
 use crate::kernel::Output;
 use crate::kernel::abi::real::interrupt::Listener;
 use crate::kernel::abi::real::{poll, process};
@@ -80,9 +77,9 @@ pub(crate) struct Coordinator<'a> {
     /// When the command was last told how far the test is.
     told: Option<Instant>,
     /// Each seed gets a process of its own after all.
-    apart: bool,
+    pub(super) apart: bool,
     /// The last seed that passed behind others in its process.
-    behind: Option<Behind>,
+    pub(super) behind: Option<Behind>,
     /// What strategies may know of the test, once seed 0 has run.
     pub(crate) profile: Option<Profile>,
     /// What instrumented code has reached.
@@ -98,9 +95,9 @@ pub(crate) struct Coordinator<'a> {
 }
 
 /// A seed that passed behind others in its process.
-struct Behind {
-    job: Job,
-    last: Last,
+pub(super) struct Behind {
+    pub(super) job: Job,
+    pub(super) last: Last,
 }
 
 /// Runs the test. `earlier` is what runs before this one within the test came to.
@@ -109,24 +106,14 @@ pub(crate) fn run(
     settings: &Resolved,
     earlier: &[Result<Summary, Failure>],
 ) -> Result<Summary, Failure> {
-    let broken = |trouble: &Trouble| Failure {
-        headline: "the test could not be run".to_owned(),
-        reports: Vec::new(),
-        test: origin.test.clone(),
-        seed: None,
-        signature: String::new(),
-        log: None,
-        text: format!("squall: {} could not be run: {trouble}\n", origin.test),
-    };
-    let part = command::part();
-    if let Some(command) = part
+    if let Some(command) = command::part()
         && !process::die_with_parent(command)
     {
         // It has ended already, and nobody would read what comes of this.
         process::exit_now(LOST);
     }
-    let mut coordinator =
-        Coordinator::new(origin, settings, earlier).map_err(|trouble| broken(&trouble))?;
+    let mut coordinator = Coordinator::new(origin, settings, earlier)
+        .map_err(|trouble| unusable(&origin.test, trouble))?;
     let result = coordinator.run();
     for line in &coordinator.digests {
         println!("{line}");
@@ -138,33 +125,17 @@ pub(crate) fn run(
         let told = coordinator.coverage.told(kernel::edges());
         eprintln!("squall: {}: {told}", origin.test);
     }
-    coordinator.searched().tell_places();
-    let result = match part {
-        // Other parts may come to what this one does not.
-        Some(_) => {
-            coordinator.searched().tell_part();
-            result
+    let searched = coordinator.searched();
+    searched.tell_places();
+    let missed = searched.missed();
+    match result.map(|failure| failure.or(missed)) {
+        Ok(None) => {
+            let progress = coordinator.progress;
+            Ok(searched.summary(progress.and_then(|progress| progress.exhausted())))
         }
-        // A sweep takes few seeds, and asks for figures.
-        None if command::sweeps() => result,
-        None => result.map(|failure| failure.or_else(|| coordinator.searched().unhit())),
-    };
-    match result {
-        Ok(None) => Ok(Summary {
-            runs: coordinator.runs,
-            simulated: Duration::from_nanos(coordinator.simulated),
-            exhausted: coordinator
-                .progress
-                .and_then(|progress| progress.exhausted()),
-            found: coordinator
-                .tallies
-                .of(crate::audit::FOUND)
-                .map(|(name, _)| name.to_owned())
-                .collect(),
-        }),
         Ok(Some(failure)) => Err(failure),
         Err(Trouble::Interrupted) => coordinator.interrupted(),
-        Err(trouble) => Err(broken(&trouble)),
+        Err(trouble) => Err(unusable(&origin.test, trouble)),
     }
 }
 
@@ -201,7 +172,7 @@ impl<'a> Coordinator<'a> {
 
 impl Coordinator<'_> {
     /// What it has come to.
-    fn searched(&self) -> Searched<'_> {
+    pub(super) fn searched(&self) -> Searched<'_> {
         Searched {
             origin: self.origin,
             settings: self.settings,
@@ -264,156 +235,6 @@ impl Coordinator<'_> {
         Ok(found.map(|found| found.failure))
     }
 
-    /// Explores; if seeds turn out to influence each other within a process, once more with a process for each.
-    fn search(
-        &mut self,
-        first: u64,
-        seeds: Option<u64>,
-        budget: Option<Duration>,
-    ) -> Result<Option<Failure>, Trouble> {
-        let since = Instant::now();
-        let jobs = self.settings.jobs;
-        // Elsewhere the first job is the one that the profile comes from.
-        self.learn(first, u64::MAX)?;
-        let failed = self.explore(Batches::new(first, seeds, budget, jobs))?;
-        let Some(found) = self.examine(failed)? else {
-            return Ok(None);
-        };
-        let Some(company) = found.company.filter(|_| !self.settings.isolation_asked) else {
-            return Ok(Some(found.failure));
-        };
-        self.apart = true;
-        self.runs = 0;
-        self.digests.clear();
-        self.tallies = Tallies::default();
-        // What ran in company says nothing about processes of their own.
-        self.behind = None;
-        let left = budget.map(|budget| budget.saturating_sub(since.elapsed()));
-        let failed = self.explore(Batches::new(first, seeds, left, jobs))?;
-        if let Some(found) = self.examine(failed)? {
-            return Ok(Some(found.failure));
-        }
-        if found.failed {
-            return Ok(Some(found.failure));
-        }
-        eprintln!(
-            "squall: {}: seeds influence each other within a process ({company}), so each had one of its own; with isolation = \
-             \"process\" that is not found out anew each time",
-            self.origin.test
-        );
-        Ok(None)
-    }
-
-    /// What is behind a failure at first sight; where there is none, whether batches can be trusted.
-    fn examine(&mut self, failed: Option<Ended>) -> Result<Option<Found>, Trouble> {
-        match failed {
-            Some(ended) => self.verify(ended).map(Some),
-            None if self.runs == 0 => Err(Trouble::NoSeed),
-            None => self.cross_check(),
-        }
-    }
-
-    /// Runs the last seed that passed behind others once more, in a process of its own. A difference means that batches are
-    /// not to be trusted here, and would show as failures that no seed replays.
-    fn cross_check(&mut self) -> Result<Option<Found>, Trouble> {
-        let Some(behind) = self.behind.take().filter(|_| self.settings.audit > 0) else {
-            return Ok(None);
-        };
-        let Last {
-            seed,
-            digest,
-            steps,
-        } = behind.last;
-        let ended = self.alone(Job::new(seed, 1))?;
-        match &ended.last {
-            Some(last) if last.digest != digest => {
-                let digests = [digest, last.digest];
-                self.drifted(&behind.job, seed, steps, digests).map(Some)
-            }
-            None => self.verify(ended).map(Some),
-            Some(_) => Ok(None),
-        }
-    }
-
-    /// Hands out seeds until none is left or one fails; of those that fail at a time, the lowest counts.
-    fn explore(&mut self, mut batches: Batches) -> Result<Option<Ended>, Trouble> {
-        let mut failed: Option<Ended> = None;
-        let waits = self.settings.profiled();
-        let mut begun = false;
-        loop {
-            for i in 0..self.slots.len() {
-                if failed.is_some() || !self.slots[i].idle() {
-                    continue;
-                }
-                // The first job is the seed that all others take their profile from.
-                if waits && self.profile.is_none() && begun {
-                    continue;
-                }
-                let Some((first, count)) = self.seeds(&mut batches) else {
-                    continue;
-                };
-                let mut job = self.job(i, first, count);
-                job.profile.clone_from(&self.profile);
-                begun = true;
-                self.slots[i].give(job)?;
-            }
-            if self.slots.iter().all(Slot::idle) {
-                return Ok(failed);
-            }
-            for ended in self.wait()? {
-                self.count(&ended);
-                self.coverage.ran(ended.job.first, ended.passed);
-                let lowest = failed
-                    .as_ref()
-                    .and_then(|failed| failed.failed.as_ref())
-                    .map(|failed| failed.seed);
-                match &ended.failed {
-                    Some(one) if command::sweeps() => {
-                        self.tell_failed(one);
-                        let Job { first, count, .. } = ended.job;
-                        batches.done(first, count, ended.passed + 1, ended.took);
-                    }
-                    Some(one) if lowest.is_none_or(|seed| one.seed < seed) => failed = Some(ended),
-                    Some(_) => {}
-                    // What they leave is made anew.
-                    None if Mutation::of(ended.job.first).is_some() => {}
-                    None => {
-                        batches.done(ended.job.first, ended.job.count, ended.passed, ended.took)
-                    }
-                }
-            }
-        }
-    }
-
-    /// The next seeds: of those that are still to run, or such as begin as one that reached something new.
-    fn seeds(&mut self, batches: &mut Batches) -> Option<(u64, u64)> {
-        let explores = kernel::instrumented() && !batches.late();
-        let mutations = |coverage: &mut Coverage, all| coverage.mutations(all).filter(|_| explores);
-        mutations(&mut self.coverage, false)
-            .or_else(|| batches.next())
-            .or_else(|| mutations(&mut self.coverage, true))
-    }
-
-    fn job(&self, slot: usize, first: u64, count: u64) -> Job {
-        let asked = self.settings.isolation == Isolation::Batch
-            || matches!(self.settings.which, Which::Batch(..));
-        let batch = asked && !self.apart && self.slots[slot].unbatched.is_none();
-        Job {
-            batch,
-            audit: self.settings.audit,
-            ..Job::new(first, count)
-        }
-    }
-
-    /// Runs seeds in one job; returns it if a run failed.
-    fn one_job(&mut self, first: u64, count: u64) -> Result<Option<Ended>, Trouble> {
-        self.come_up()?;
-        let job = self.job(0, first, count);
-        let ended = self.alone(job)?;
-        self.count(&ended);
-        Ok(ended.failed.is_some().then_some(ended))
-    }
-
     /// Books the seeds of a job, unless they only serve to look closer at a failure.
     pub(crate) fn count(&mut self, ended: &Ended) {
         self.runs += ended.passed + u64::from(ended.failed.is_some());
@@ -443,48 +264,7 @@ impl Coordinator<'_> {
             return;
         }
         self.told = Some(now);
-        let marks = [SOMETIMES, REACHABLE].map(|kind| {
-            let of = || self.tallies.of(kind);
-            let met = of().filter(|(_, tally)| tally.hits > 0).count();
-            [met as u64, of().count() as u64]
-        });
-        command::tell(&Event::Progress {
-            test: self.origin.name(),
-            runs: self.runs,
-            total: self.total,
-            simulated: self.simulated,
-            met: marks[0][0] + marks[1][0],
-            marks: marks[0][1] + marks[1][1],
-            failures: self.failures(),
-            signatures: &self.signatures,
-        });
-    }
-
-    /// Tells a command that sweeps of a run that failed.
-    fn tell_failed(&self, failed: &Failed) {
-        let signature = failed.how.signature();
-        let headline = match &failed.how {
-            How::Run(report) => render::headline(&report.verdict),
-            How::Mismatch(_) => signature.clone(),
-        };
-        command::tell(&Event::Failed {
-            test: self.origin.name(),
-            seed: failed.seed,
-            signature: &signature,
-            headline: &headline,
-        });
-    }
-
-    /// Runs seed 0 for its profile, if one of these seeds needs it and the job that they make would not come by it.
-    pub(crate) fn learn(&mut self, first: u64, last: u64) -> Result<(), Trouble> {
-        let mut seeds = first..=last;
-        let wanted = first != PROFILE_SEED && self.settings.profiled();
-        if !wanted || !seeds.any(|seed| self.settings.needs_profile(seed)) {
-            return Ok(());
-        }
-        self.come_up()?;
-        // Whether it passes is not asked; a run that takes its process along leaves no profile, here as in a search.
-        self.alone(Job::new(PROFILE_SEED, 1)).map(|_| ())
+        self.searched().tell_progress(self.total, &self.signatures);
     }
 
     /// Waits for the first zygote.
@@ -516,7 +296,7 @@ impl Coordinator<'_> {
     }
 
     /// Waits until something has happened or it is time to look at the children; returns the jobs that are over.
-    fn wait(&mut self) -> Result<Vec<Ended>, Trouble> {
+    pub(super) fn wait(&mut self) -> Result<Vec<Ended>, Trouble> {
         if self.listener.pressed() {
             return Err(Trouble::Interrupted);
         }
@@ -547,7 +327,7 @@ impl Coordinator<'_> {
 
     /// The decisions of the last explained run on the first zygote, in order, and how many more there were.
     pub(crate) fn taken_decisions(&self) -> (Vec<(Domain, Decision)>, u64) {
-        super::child::recorded(self.slots[0].black_box)
+        super::recorder::recorded(self.slots[0].black_box)
     }
 
     /// Whether candidates may share a process. What comes of them is confirmed in processes of its own.

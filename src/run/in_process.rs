@@ -7,19 +7,19 @@ mod refusals;
 mod runner;
 mod shrinking;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::case::{self, Case, Setting, Shrunk};
-use super::command::{self, Event};
+use super::command;
 use super::env::Environment;
 use super::failure::{Failure, Summary};
 use super::origin::Origin;
-use super::ran::RunReport;
 use super::render;
+use super::searched::Searched;
 use super::settings::{Resolved, Settings, Which, audited};
 use super::start::Body;
-use super::unhit::Searched;
 use super::unusable;
 use super::verdict::{Difference, Verdict};
 use crate::choice::Log;
@@ -63,24 +63,13 @@ fn run(origin: &Origin, settings: &Settings, body: Box<Body>) -> Result<Summary,
     let result = search.run();
     let searched = search.searched();
     searched.tell_places();
-    let missed = |failure: Option<Failure>| match command::part() {
-        Some(_) => {
-            searched.tell_part();
+    match result {
+        Ok(failure) => {
+            let missed = searched.missed();
             failure
+                .or(missed)
+                .map_or_else(|| Ok(searched.summary(None)), Err)
         }
-        None if command::sweeps() => failure,
-        None => failure.or_else(|| searched.unhit()),
-    };
-    match result.map(missed) {
-        Ok(None) => Ok(Summary {
-            runs: search.runs,
-            simulated: Duration::from_nanos(search.simulated),
-            exhausted: None,
-            found: (search.tallies.of(crate::audit::FOUND))
-                .map(|(name, _)| name.to_owned())
-                .collect(),
-        }),
-        Ok(Some(failure)) => Err(failure),
         Err(trouble) => Err(unusable(&trouble)),
     }
 }
@@ -173,7 +162,7 @@ impl Search<'_> {
             }
             if told.elapsed() >= TELL && command::listens() {
                 told = Instant::now();
-                self.tell_progress(count);
+                self.searched().tell_progress(count, &BTreeMap::new());
             }
         }
         match self.runs {
@@ -189,7 +178,9 @@ impl Search<'_> {
         self.tallies.add(std::mem::take(&mut ran.tallies));
         if !ran.report.verdict.passed() {
             if command::sweeps() {
-                self.tell_failed(&ran.report);
+                let verdict = &ran.report.verdict;
+                let (signature, headline) = (verdict.signature(), render::headline(verdict));
+                self.searched().tell_failed(seed, &signature, &headline);
                 return Ok(None);
             }
             return self.verify(ran).map(Some);
@@ -326,35 +317,6 @@ impl Search<'_> {
             None => remarks.push(case::as_it_was(log)),
         }
         Ok(Some(self.case().replayed(path, report, printed(), remarks)))
-    }
-
-    fn tell_failed(&self, report: &RunReport) {
-        command::tell(&Event::Failed {
-            test: self.origin.name(),
-            seed: report.seed,
-            signature: &report.verdict.signature(),
-            headline: &render::headline(&report.verdict),
-        });
-    }
-
-    fn tell_progress(&self, total: Option<u64>) {
-        let marks = [crate::check::SOMETIMES, crate::check::REACHABLE].map(|kind| {
-            let of = || self.tallies.of(kind);
-            (
-                of().filter(|(_, tally)| tally.hits > 0).count(),
-                of().count(),
-            )
-        });
-        command::tell(&Event::Progress {
-            test: self.origin.name(),
-            runs: self.runs,
-            total,
-            simulated: self.simulated,
-            met: marks.iter().map(|(met, _)| *met as u64).sum(),
-            marks: marks.iter().map(|(_, all)| *all as u64).sum(),
-            failures: 0,
-            signatures: &Default::default(),
-        });
     }
 }
 

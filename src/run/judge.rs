@@ -4,9 +4,9 @@
 use std::sync::atomic::Ordering::{Acquire, Relaxed};
 use std::time::Duration;
 
-use super::child;
 use super::coordinator::{Coordinator, Trouble};
 use super::crash;
+use super::findings;
 use super::protocol::{Frame, Job, RunReport};
 use super::render;
 use super::settings::Which;
@@ -191,7 +191,7 @@ impl Coordinator<'_> {
             .filter(|_| places)
             .map(|crash| crash::resolve(crash, modules))
             .unwrap_or_default();
-        let out_of_memory = child::allocation_failure(&black_box.output().text());
+        let out_of_memory = findings::allocation_failure(&black_box.output().text());
         let verdict = match (stuck, slot::ended_by(status)) {
             (Some(silent), _) => Verdict::Stuck {
                 milliseconds: silent.as_millis() as u64,

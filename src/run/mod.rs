@@ -4,8 +4,8 @@
 //! *zygote*, the same program anew for this one test, which forks a *child* for each batch; the child runs the body
 //! through the kernel and leaves its findings in the black box and the report file.
 //!
-//! The way in is `entry`; `catalogue` knows which tests there are, `listing` tells. `coordinator`, `coverage`, `judge`, `verify`, `differ`, `case`, `exhaust`, `saved`, `shrinking`, `explaining`, `slot`, `batches`,
-//! `render`, `page`, `frames` belong to the first, `zygote` to the second, `child`, `trial`, `start`, `scribe` to the third; the
+//! The way in is `entry`; `catalogue` knows which tests there are, `listing` tells. `coordinator`, `search`, `coverage`, `judge`, `verify`, `differ`, `case`, `exhaust`, `saved`, `shrinking`, `explaining`, `slot`, `batches`,
+//! `render`, `page`, `frames` belong to the first, `zygote` to the second, `child`, `findings`, `trial`, `start`, `scribe` to the third; the
 //! rest is shared; `program` leads a preloaded program there. Only the zygote forks: other threads of libtest's process
 //! hold locks.
 //!
@@ -44,10 +44,13 @@ where_the_kernel_is! {
     mod entry;
     mod exhaust;
     mod explaining;
+    mod findings;
     mod judge;
     mod listing;
     mod program;
     mod protocol;
+    mod recorder;
+    mod search;
     mod shrinking;
     mod sites;
     mod slot;
@@ -65,7 +68,7 @@ where_runs_are! {
     mod ran;
     mod render;
     mod saved;
-    mod unhit;
+    mod searched;
     mod verdict;
 
     pub(crate) use crate::units::show_nanoseconds;

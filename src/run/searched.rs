@@ -1,12 +1,14 @@
-//! What no run of a test came to, though some run should have: marks and `sometimes` that the test states. `coordinator` asks when every
-//! run has held.
+//! What a search came to: told to the command while it goes on and in its end, and the test's failure if no run came to what some run should have
+//! come to, marks and `sometimes` that the test states. `coordinator` and `in_process` ask.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::time::Duration;
 
 use squall_points::{Kind, Site};
 
 use super::command::{self, Event, Mark};
-use super::failure::Failure;
+use super::failure::{Failure, Summary};
 use super::origin::Origin;
 use super::settings::{Resolved, Which};
 use crate::check::{REACHABLE, SOMETIMES};
@@ -25,8 +27,62 @@ pub(super) struct Searched<'a> {
 }
 
 impl Searched<'_> {
+    /// Tells the command how far it is.
+    pub(super) fn tell_progress(&self, total: Option<u64>, signatures: &BTreeMap<String, u32>) {
+        let marks = [SOMETIMES, REACHABLE].map(|kind| {
+            let of = || self.tallies.of(kind);
+            let met = of().filter(|(_, tally)| tally.hits > 0).count();
+            [met as u64, of().count() as u64]
+        });
+        command::tell(&Event::Progress {
+            test: self.origin.name(),
+            runs: self.runs,
+            total,
+            simulated: self.simulated,
+            met: marks[0][0] + marks[1][0],
+            marks: marks[0][1] + marks[1][1],
+            failures: signatures.values().sum(),
+            signatures,
+        });
+    }
+
+    /// Tells a command that sweeps of a run that failed.
+    pub(super) fn tell_failed(&self, seed: u64, signature: &str, headline: &str) {
+        command::tell(&Event::Failed {
+            test: self.origin.name(),
+            seed,
+            signature,
+            headline,
+        });
+    }
+
+    /// What the test has to say when its runs are over: the command hears of a part of a longer search, and there, as in a sweep, which takes few
+    /// seeds and asks for figures, it is no failure of this test's if something was missed.
+    pub(super) fn missed(&self) -> Option<Failure> {
+        if command::part().is_some() {
+            // Other parts may come to what this one does not.
+            self.tell_part();
+            return None;
+        }
+        match command::sweeps() {
+            true => None,
+            false => self.unhit(),
+        }
+    }
+
+    /// What a test that held says.
+    pub(super) fn summary(&self, exhausted: Option<u32>) -> Summary {
+        let found = self.tallies.of(crate::audit::FOUND);
+        Summary {
+            runs: self.runs,
+            simulated: Duration::from_nanos(self.simulated),
+            exhausted,
+            found: found.map(|(name, _)| name.to_owned()).collect(),
+        }
+    }
+
     /// Tells the command how often this part of its search came to each.
-    pub(super) fn tell_part(&self) {
+    fn tell_part(&self) {
         let mut marks = Vec::new();
         for kind in [SOMETIMES, REACHABLE] {
             let of = self.tallies.of(kind);
@@ -77,7 +133,7 @@ impl Searched<'_> {
     }
 
     /// The test's failure, if its runs missed something. What replays a seed or a log has nothing to say about that.
-    pub(crate) fn unhit(&self) -> Option<Failure> {
+    fn unhit(&self) -> Option<Failure> {
         if !matches!(self.settings.which, Which::Explore { .. }) {
             return None;
         }
