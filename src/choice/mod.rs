@@ -13,6 +13,7 @@ mod replay;
 pub mod shrink;
 mod streams;
 mod text;
+mod text_decisions;
 mod text_guide;
 
 use std::sync::Arc;

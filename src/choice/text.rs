@@ -12,16 +12,12 @@
 //! ```
 //!
 //! This is version 1, which lists every decision. Version 2 tells a shrunk run by its departures; it differs in what stands
-//! between header and checksum, see [`super::text_guide`].
-//!
-//! A section per domain, so that a change in one domain changes the lines of that one alone. A token is a decision:
-//! `of/index@thread` for a thread that went on, `bound/value` for a number, `fN` for N bytes; `of/` and `bound/` are
-//! left out where they are as before in the section, and `*N` repeats a decision.
+//! between header and checksum, see [`super::text_guide`]. The sections are [`super::text_decisions`]'s.
 
 use std::fmt::Write;
 
-use super::log::{Flaw, Header, Log, MAX_DECISIONS};
-use super::{Decision, text_guide};
+use super::log::{Flaw, Header, Log};
+use super::{text_decisions, text_guide};
 use crate::explore::Profile;
 use crate::kernel::Domain;
 
@@ -30,7 +26,6 @@ const MAGIC: &str = "squall choice log ";
 const VERSION: &str = "1";
 /// The version of a log that lists departures.
 const SHRUNK_VERSION: &str = "2";
-const WIDTH: usize = 96;
 
 /// The line that names the package, for messages.
 pub(super) const PACKAGE_LINE: usize = 2;
@@ -82,66 +77,11 @@ pub(super) fn write(log: &Log) -> String {
         Some(guide) => out.push_str(&text_guide::write(guide)),
         None => Domain::ALL
             .into_iter()
-            .for_each(|domain| section(&mut out, domain, log.decisions(domain))),
+            .for_each(|domain| text_decisions::write(&mut out, domain, log.decisions(domain))),
     }
     let checksum = checksum(out.lines());
     writeln!(out, "checksum: {checksum:016x}").expect("squall bug: a String refused text");
     out
-}
-
-fn section(out: &mut String, domain: Domain, decisions: &[Decision]) {
-    if decisions.is_empty() {
-        return;
-    }
-    let bug = "squall bug: a String refused text";
-    writeln!(
-        out,
-        "[{} {}]",
-        DOMAIN_NAMES[domain as usize],
-        decisions.len()
-    )
-    .expect(bug);
-    let mut bounds = Bounds::default();
-    let mut line = 0;
-    for run in decisions.chunk_by(|a, b| a == b) {
-        let start = out.len();
-        match run[0] {
-            Decision::Pick { of, index, thread } => {
-                if bounds.pick.replace(of) != Some(of) {
-                    write!(out, "{of}/").expect(bug);
-                }
-                write!(out, "{index}@{thread}").expect(bug);
-            }
-            Decision::Below { n, value } => {
-                if bounds.below.replace(n) != Some(n) {
-                    write!(out, "{n}/").expect(bug);
-                }
-                write!(out, "{value}").expect(bug);
-            }
-            Decision::Fill { len } => write!(out, "f{len}").expect(bug),
-        }
-        if run.len() > 1 {
-            write!(out, "*{}", run.len()).expect(bug);
-        }
-        line += out.len() - start + 1;
-        if line >= WIDTH {
-            out.push('\n');
-            line = 0;
-        } else {
-            out.push(' ');
-        }
-    }
-    if line > 0 {
-        out.pop();
-        out.push('\n');
-    }
-}
-
-/// The bounds that a token without one stands for.
-#[derive(Default)]
-struct Bounds {
-    pick: Option<u32>,
-    below: Option<u64>,
 }
 
 pub(super) fn read(text: &str) -> Result<Log, Flaw> {
@@ -217,27 +157,27 @@ pub(super) fn read(text: &str) -> Result<Log, Flaw> {
             })?;
             log.guide = Some(guide);
         }
-        _ => reader.sections(&mut log)?,
+        _ => text_decisions::read(&mut reader, &mut log)?,
     }
     log.omitted = omitted;
     Ok(log)
 }
 
-struct Reader<'a> {
+pub(super) struct Reader<'a> {
     lines: &'a [&'a str],
     /// How many lines have been read.
     at: usize,
 }
 
 impl<'a> Reader<'a> {
-    fn next(&mut self) -> Option<&'a str> {
+    pub(super) fn next(&mut self) -> Option<&'a str> {
         let line = self.lines.get(self.at).copied();
         self.at += usize::from(line.is_some());
         line
     }
 
     /// A flaw in the line that was read last.
-    fn flaw(&self, what: impl Into<String>) -> Flaw {
+    pub(super) fn flaw(&self, what: impl Into<String>) -> Flaw {
         Flaw {
             line: self.at,
             what: what.into(),
@@ -274,105 +214,6 @@ impl<'a> Reader<'a> {
         serde_json::from_str(json)
             .map_err(|error| self.flaw(format!("this is no profile: {error}")))
     }
-
-    fn sections(&mut self, log: &mut Log) -> Result<(), Flaw> {
-        let mut least = 0;
-        while let Some(line) = self.next() {
-            let Some((number, count)) = section_head(line) else {
-                return Err(self.flaw("a section such as `[schedule 3]` belongs here"));
-            };
-            let domain = Domain::ALL[number];
-            if number < least {
-                return Err(self.flaw(format!(
-                    "the section {} stands out of order",
-                    DOMAIN_NAMES[number]
-                )));
-            }
-            least = number + 1;
-            if count > MAX_DECISIONS - log.len() {
-                return Err(self.flaw(format!(
-                    "a choice log holds at most {MAX_DECISIONS} decisions"
-                )));
-            }
-            self.section(log, domain, count)?;
-        }
-        Ok(())
-    }
-
-    fn section(&mut self, log: &mut Log, domain: Domain, count: usize) -> Result<(), Flaw> {
-        let mut bounds = Bounds::default();
-        let mut left = count;
-        while left > 0 {
-            let Some(line) = self.next() else {
-                return Err(self.flaw(format!(
-                    "{left} decisions are missing at the end of this section"
-                )));
-            };
-            for token in line.split_ascii_whitespace() {
-                let Some((decision, times)) = token_of(token, &mut bounds) else {
-                    return Err(self.flaw(format!("`{token}` is no decision")));
-                };
-                if times > left {
-                    return Err(
-                        self.flaw(format!("this section has more than its {count} decisions"))
-                    );
-                }
-                left -= times;
-                for _ in 0..times {
-                    log.push(domain, decision);
-                }
-            }
-        }
-        Ok(())
-    }
-}
-
-fn section_head(line: &str) -> Option<(usize, usize)> {
-    let (name, count) = line.strip_prefix('[')?.strip_suffix(']')?.split_once(' ')?;
-    Some((
-        DOMAIN_NAMES.iter().position(|known| *known == name)?,
-        count.parse().ok()?,
-    ))
-}
-
-fn token_of(token: &str, bounds: &mut Bounds) -> Option<(Decision, usize)> {
-    let (token, times) = match token.split_once('*') {
-        Some((token, times)) => (token, times.parse().ok().filter(|&times| times > 0)?),
-        None => (token, 1),
-    };
-    if let Some(len) = token.strip_prefix('f') {
-        return Some((
-            Decision::Fill {
-                len: len.parse().ok()?,
-            },
-            times,
-        ));
-    }
-    let (bound, rest) = match token.split_once('/') {
-        Some((bound, rest)) => (Some(bound), rest),
-        None => (None, token),
-    };
-    let decision = match rest.split_once('@') {
-        Some((index, thread)) => {
-            if let Some(bound) = bound {
-                bounds.pick = Some(bound.parse().ok()?);
-            }
-            let (of, index) = (bounds.pick?, index.parse().ok()?);
-            (index < of).then_some(Decision::Pick {
-                of,
-                index,
-                thread: thread.parse().ok()?,
-            })?
-        }
-        None => {
-            if let Some(bound) = bound {
-                bounds.below = Some(bound.parse().ok()?);
-            }
-            let (n, value) = (bounds.below?, rest.parse().ok()?);
-            (value < n).then_some(Decision::Below { n, value })?
-        }
-    };
-    Some((decision, times))
 }
 
 /// FNV-1a over the lines. It guards against damage, not against malice, and does not see whether a checkout has turned
@@ -411,6 +252,7 @@ fn unescape(text: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::choice::Decision;
     use crate::choice::log::tests::header;
     use crate::explore;
     use proptest::prelude::*;

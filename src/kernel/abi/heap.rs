@@ -3,10 +3,14 @@
 //! pointers iterates in their order. Everybody else (the kernel, the harness, libc itself) gets libc's heap, because what they
 //! allocate may outlive the run or depend on the company that the run is in. Blocks go back to where they came from.
 //!
+//! `calls` has the functions as the program calls them, `arena` the blocks of one program, `regions` where arenas lie, `collect` what is done about
+//! the memory of dead programs.
+//!
 //! Only the thread that runs touches the heap of the program, so it needs no lock. `thread/image.rs` winds it back between
 //! the runs of a batch, `thread/power.rs` tells of the death of programs.
 
 mod arena;
+mod calls;
 mod collect;
 mod regions;
 
@@ -15,7 +19,7 @@ use crate::kernel::thread;
 use arena::{Arena, HEADER, UNIT, class_of};
 use regions::{BASE, HOSTS, LIMIT, Regions, SPACE};
 use std::cell::UnsafeCell;
-use std::ffi::{c_int, c_void};
+use std::ffi::c_void;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// From this size on blocks are cleared by pages.
@@ -70,16 +74,8 @@ static HEAP: Shared = Shared(UnsafeCell::new(Heap {
 #[unsafe(link_section = "squall_keep")]
 static PROGRAM: [AtomicUsize; 2] = [AtomicUsize::new(0), AtomicUsize::new(0)];
 
-// libc's own, under the names that it keeps for this purpose.
-unsafe extern "C" {
-    fn __libc_malloc(size: usize) -> *mut c_void;
-    fn __libc_calloc(count: usize, size: usize) -> *mut c_void;
-    fn __libc_realloc(block: *mut c_void, size: usize) -> *mut c_void;
-    fn __libc_memalign(alignment: usize, size: usize) -> *mut c_void;
-    fn __libc_free(block: *mut c_void);
-}
-
-// The symbols hand the caller's address on as a last argument. They are weak: a program that brings an allocator under these
+// The symbols hand the caller's address on as a last argument. They stand here and not beside the functions, so that a
+// linker which takes only the objects it needs takes them with the heap. They are weak: a program that brings an allocator under these
 // very names keeps it, and goes without addresses that follow from the seed.
 std::arch::global_asm!(
     ".macro squall_allocates name, to, caller",
@@ -100,19 +96,19 @@ std::arch::global_asm!(
     "squall_allocates free, {free}, rsi",
     "squall_allocates malloc_usable_size, {usable}, rsi",
     ".purgem squall_allocates",
-    malloc = sym malloc,
-    calloc = sym calloc,
-    realloc = sym realloc,
-    memalign = sym memalign,
-    posix_memalign = sym posix_memalign,
-    free = sym free,
-    usable = sym usable,
+    malloc = sym calls::malloc,
+    calloc = sym calls::calloc,
+    realloc = sym calls::realloc,
+    memalign = sym calls::memalign,
+    posix_memalign = sym calls::posix_memalign,
+    free = sym calls::free,
+    usable = sym calls::usable,
 );
 
 /// What the symbols lead to, for a preloaded library: a symbol that assembly defines is not visible outside of it, so the
 /// package `preload/` defines them in its own way. The last argument is the caller's return address.
 pub mod preload {
-    pub use super::{calloc, free, malloc, memalign, posix_memalign, realloc, usable};
+    pub use super::calls::{calloc, free, malloc, memalign, posix_memalign, realloc, usable};
 }
 
 /// Finds out where the program's code is. Until then everything comes from libc's heap.
@@ -224,11 +220,6 @@ fn is_program(caller: usize) -> bool {
             .load(Ordering::Relaxed)
             .wrapping_sub(PROGRAM[0].load(Ordering::Relaxed))
         && thread::simulated()
-}
-
-#[inline]
-fn is_ours(block: *mut c_void) -> bool {
-    (BASE..LIMIT).contains(&(block as usize))
 }
 
 impl Heap {
@@ -374,130 +365,6 @@ fn preempted() {
     if next != me {
         thread::switch(me, next);
     }
-}
-
-/// The usable size of a block of the program's heap.
-fn usable_size(block: *mut c_void) -> usize {
-    // SAFETY: the program asks about what it was given.
-    unsafe { arena::block_of(block as usize) }.1
-}
-
-/// # Safety
-/// As the function of libc.
-pub unsafe extern "C" fn malloc(size: usize, caller: usize) -> *mut c_void {
-    if is_program(caller) {
-        step();
-        return heap().allocate(size, UNIT, false);
-    }
-    // SAFETY: malloc has no precondition.
-    unsafe { __libc_malloc(size) }
-}
-
-/// # Safety
-/// As the function of libc.
-pub unsafe extern "C" fn calloc(count: usize, size: usize, caller: usize) -> *mut c_void {
-    if is_program(caller) {
-        step();
-        return match count.checked_mul(size) {
-            Some(size) => heap().allocate(size, UNIT, true),
-            None => no_memory(),
-        };
-    }
-    // SAFETY: calloc has no precondition.
-    unsafe { __libc_calloc(count, size) }
-}
-
-/// # Safety
-/// As the function of libc.
-pub unsafe extern "C" fn realloc(block: *mut c_void, size: usize, caller: usize) -> *mut c_void {
-    if !is_ours(block) {
-        if block.is_null() {
-            // SAFETY: malloc has no precondition.
-            return unsafe { malloc(size, caller) };
-        }
-        // SAFETY: the block is libc's, by the caller's contract.
-        return unsafe { __libc_realloc(block, size) };
-    }
-    if size == 0 {
-        // SAFETY: the block is ours and live.
-        unsafe { free(block, caller) };
-        return std::ptr::null_mut();
-    }
-    let usable = usable_size(block);
-    if size <= usable {
-        return block;
-    }
-    // SAFETY: the new block holds at least `size`, more than is copied; the two do not overlap.
-    unsafe {
-        let new = malloc(size, caller);
-        if !new.is_null() {
-            std::ptr::copy_nonoverlapping(block.cast::<u8>(), new.cast::<u8>(), usable);
-            free(block, caller);
-        }
-        new
-    }
-}
-
-/// # Safety
-/// As the function of libc.
-pub unsafe extern "C" fn memalign(alignment: usize, size: usize, caller: usize) -> *mut c_void {
-    if !is_program(caller) {
-        // SAFETY: memalign has no precondition.
-        return unsafe { __libc_memalign(alignment, size) };
-    }
-    if !alignment.is_power_of_two() || alignment > 1 << 30 {
-        raw::set_errno(libc::EINVAL);
-        return std::ptr::null_mut();
-    }
-    step();
-    heap().allocate(size, alignment, false)
-}
-
-/// # Safety
-/// As the function of libc.
-pub unsafe extern "C" fn posix_memalign(
-    out: *mut *mut c_void,
-    alignment: usize,
-    size: usize,
-    caller: usize,
-) -> c_int {
-    if !alignment.is_power_of_two() || !alignment.is_multiple_of(size_of::<usize>()) {
-        return libc::EINVAL;
-    }
-    // The function leaves errno alone.
-    let errno = raw::errno();
-    // SAFETY: memalign has no precondition.
-    let block = unsafe { memalign(alignment, size, caller) };
-    raw::set_errno(errno);
-    if block.is_null() {
-        return libc::ENOMEM;
-    }
-    // SAFETY: the caller passes a writable pointer.
-    unsafe { *out = block };
-    0
-}
-
-/// # Safety
-/// As the function of libc.
-pub unsafe extern "C" fn free(block: *mut c_void, _: usize) {
-    if !is_ours(block) {
-        // SAFETY: the block is libc's or null, by the caller's contract.
-        return unsafe { __libc_free(block) };
-    }
-    // The carrier drops what a run left behind, perhaps after the heap was wound back: nothing to do then.
-    if thread::in_simulation() {
-        heap().release(block);
-    }
-}
-
-/// # Safety
-/// As the function of libc.
-pub unsafe extern "C" fn usable(block: *mut c_void, _: usize) -> usize {
-    if is_ours(block) {
-        return usable_size(block);
-    }
-    // SAFETY: the block is libc's or null, by the caller's contract.
-    raw::next!(c"malloc_usable_size", fn(*mut c_void) -> usize, block)
 }
 
 #[cfg(test)]

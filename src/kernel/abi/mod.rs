@@ -17,6 +17,7 @@ mod poll;
 pub mod preload;
 mod process;
 mod pthread;
+mod pthread_meet;
 mod pthread_sync;
 mod random;
 pub(crate) mod raw;

@@ -1,4 +1,5 @@
-//! pthread mutexes, condition variables, read-write locks, semaphores, barriers and `pthread_once`, as C code uses them.
+//! pthread mutexes, condition variables and read-write locks, as C code uses them, and how a thread waits for such an object; what has no owner is in
+//! `pthread_meet`.
 //!
 //! glibc blocks inside itself, where no symbol can be replaced; so on a simulated thread these functions never let it: they
 //! try libc's own non-blocking form, and wait in the kernel when that fails. The state stays in libc's objects, which
@@ -11,13 +12,10 @@ use crate::kernel::clock::Until;
 use crate::kernel::futex::ANY;
 use crate::kernel::sched::{On, Resume, Space, Wait, Word};
 use crate::kernel::{Cost, Errno, Kernel, Result, Step};
-use libc::{
-    pthread_barrier_t, pthread_barrierattr_t, pthread_cond_t, pthread_mutex_t, pthread_once_t,
-    pthread_rwlock_t, sem_t, timespec,
-};
-use std::ffi::{c_int, c_uint};
+use libc::{pthread_cond_t, pthread_mutex_t, pthread_rwlock_t, timespec};
+use std::ffi::c_int;
 
-fn word<T>(space: Space, object: *const T) -> Word {
+pub(super) fn word<T>(space: Space, object: *const T) -> Word {
     Word {
         space,
         address: object as usize,
@@ -25,7 +23,7 @@ fn word<T>(space: Space, object: *const T) -> Word {
 }
 
 /// Tries until it succeeds, waiting on `word` in between; `EBUSY` or `EAGAIN` from the attempt means "not yet".
-fn until_done(
+pub(super) fn until_done(
     name: &'static str,
     word: Word,
     deadline: Option<(libc::clockid_t, *const timespec)>,
@@ -67,7 +65,7 @@ fn limit(
 }
 
 /// After a release: waiters try again, and another thread may go on first.
-fn released(name: &'static str, word: Word, wake: u32) {
+pub(super) fn released(name: &'static str, word: Word, wake: u32) {
     let _ = quick(name, Cost::CLOCK, |k| {
         k.sched.point = true;
         k.wake_word(word, wake, ANY);
@@ -361,189 +359,4 @@ unsafe extern "C" fn pthread_rwlock_unlock(l: *mut pthread_rwlock_t) -> c_int {
         released("pthread_rwlock_unlock", word(Space::RwLock, l), u32::MAX);
     }
     r
-}
-
-/// A semaphore's non-blocking take: 0 or an error number.
-fn try_semaphore(s: *mut sem_t) -> c_int {
-    if next!(c"sem_trywait", fn(*mut sem_t) -> c_int, s) == 0 {
-        0
-    } else {
-        super::raw::errno()
-    }
-}
-
-#[unsafe(no_mangle)]
-unsafe extern "C" fn sem_wait(s: *mut sem_t) -> c_int {
-    if !simulated() {
-        return next!(c"sem_wait", fn(*mut sem_t) -> c_int, s);
-    }
-    super::ret_unit(until_done(
-        "sem_wait",
-        word(Space::Semaphore, s),
-        None,
-        || try_semaphore(s),
-    ))
-}
-
-#[unsafe(no_mangle)]
-unsafe extern "C" fn sem_timedwait(s: *mut sem_t, at: *const timespec) -> c_int {
-    if !simulated() {
-        return next!(
-            c"sem_timedwait",
-            fn(*mut sem_t, *const timespec) -> c_int,
-            s,
-            at
-        );
-    }
-    let deadline = Some((libc::CLOCK_REALTIME, at));
-    super::ret_unit(until_done(
-        "sem_timedwait",
-        word(Space::Semaphore, s),
-        deadline,
-        || try_semaphore(s),
-    ))
-}
-
-#[unsafe(no_mangle)]
-unsafe extern "C" fn sem_post(s: *mut sem_t) -> c_int {
-    let r = next!(c"sem_post", fn(*mut sem_t) -> c_int, s);
-    if r == 0 && simulated() {
-        released("sem_post", word(Space::Semaphore, s), 1);
-    }
-    r
-}
-
-/// glibc's value of a `pthread_once_t` whose routine has returned.
-const ONCE_DONE: c_int = 2;
-
-#[unsafe(no_mangle)]
-unsafe extern "C" fn pthread_once(once: *mut pthread_once_t, routine: extern "C" fn()) -> c_int {
-    if !simulated() {
-        return next!(
-            c"pthread_once",
-            fn(*mut pthread_once_t, extern "C" fn()) -> c_int,
-            once,
-            routine
-        );
-    }
-    // SAFETY: the caller passes an initialised pthread_once_t, an int in glibc.
-    let state = unsafe { &*once.cast::<std::sync::atomic::AtomicI32>() };
-    let order = std::sync::atomic::Ordering::SeqCst;
-    let on = word(Space::Once, once);
-    // Bit 0 says that a routine is under way, as glibc has it.
-    let run = sys("pthread_once", Cost::CLOCK, |k| match state.load(order) {
-        done if done & ONCE_DONE != 0 => Step::Done(Ok(false)),
-        running if running & 1 != 0 => {
-            k.futexes.add(on, k.sched.current, ANY);
-            Step::Wait(Wait {
-                on: On::Word(on),
-                until: None,
-            })
-        }
-        _ => {
-            state.store(1, order);
-            Step::Done(Ok(true))
-        }
-    });
-    if run == Ok(true) {
-        routine();
-        state.store(ONCE_DONE, order);
-        released("pthread_once", on, u32::MAX);
-    }
-    0
-}
-
-/// What a simulated barrier keeps in the caller's `pthread_barrier_t`, instead of libc's own fields: how many threads it
-/// takes, how many are waiting, and how often it has opened.
-#[repr(C)]
-struct Barrier {
-    magic: u32,
-    count: u32,
-    waiting: u32,
-    generation: u32,
-}
-
-const BARRIER: u32 = 0x5a11_ba44;
-
-#[unsafe(no_mangle)]
-unsafe extern "C" fn pthread_barrier_init(
-    b: *mut pthread_barrier_t,
-    attr: *const pthread_barrierattr_t,
-    count: c_uint,
-) -> c_int {
-    if !simulated() {
-        return next!(
-            c"pthread_barrier_init",
-            fn(*mut pthread_barrier_t, *const pthread_barrierattr_t, c_uint) -> c_int,
-            b,
-            attr,
-            count
-        );
-    }
-    if count == 0 {
-        return libc::EINVAL;
-    }
-    // SAFETY: the caller passes a pthread_barrier_t, which has room for the four words and their alignment.
-    unsafe {
-        *b.cast::<Barrier>() = Barrier {
-            magic: BARRIER,
-            count,
-            waiting: 0,
-            generation: 0,
-        };
-    }
-    0
-}
-
-#[unsafe(no_mangle)]
-unsafe extern "C" fn pthread_barrier_wait(b: *mut pthread_barrier_t) -> c_int {
-    if !simulated() {
-        return next!(
-            c"pthread_barrier_wait",
-            fn(*mut pthread_barrier_t) -> c_int,
-            b
-        );
-    }
-    // SAFETY: the caller passes an initialised barrier.
-    let barrier = unsafe { &mut *b.cast::<Barrier>() };
-    if barrier.magic != BARRIER {
-        // Made outside the simulation, where libc would block for real.
-        return super::refuse(
-            "pthread_barrier_wait on a barrier made outside the simulation",
-            Errno::EINVAL,
-            false,
-        )
-        .0;
-    }
-    let on = word(Space::Barrier, b);
-    let r = sys("pthread_barrier_wait", Cost::CALL, |k| {
-        if k.sched.me().resume != Resume::First {
-            return Step::Done(Ok(0));
-        }
-        barrier.waiting += 1;
-        if barrier.waiting == barrier.count {
-            barrier.waiting = 0;
-            barrier.generation = barrier.generation.wrapping_add(1);
-            k.wake_word(on, u32::MAX, ANY);
-            return Step::Done(Ok(libc::PTHREAD_BARRIER_SERIAL_THREAD));
-        }
-        k.futexes.add(on, k.sched.current, ANY);
-        Step::Wait(Wait {
-            on: On::Word(on),
-            until: None,
-        })
-    });
-    r.unwrap_or_else(|e| e.0)
-}
-
-#[unsafe(no_mangle)]
-unsafe extern "C" fn pthread_barrier_destroy(b: *mut pthread_barrier_t) -> c_int {
-    if !simulated() {
-        return next!(
-            c"pthread_barrier_destroy",
-            fn(*mut pthread_barrier_t) -> c_int,
-            b
-        );
-    }
-    0
 }

@@ -14,6 +14,7 @@ pub(crate) mod names;
 pub(crate) mod options;
 pub(crate) mod ports;
 pub(crate) mod socket;
+mod stream;
 pub(crate) mod wire;
 
 use super::descriptor::ObjectId;

@@ -2,7 +2,8 @@
 
 use super::super::raw::{self, next};
 use super::super::simulated;
-use super::{numeric, resolve, text};
+use super::text;
+use super::wanted::{numeric, resolve};
 use crate::kernel::thread;
 use libc::{hostent, socklen_t};
 use std::ffi::{c_char, c_int, c_void};
