@@ -4,6 +4,7 @@
 mod arguments;
 mod expand;
 mod model;
+mod refusals;
 mod units;
 
 use proc_macro::TokenStream;

@@ -5,10 +5,10 @@ use proc_macro2::{Span, TokenStream};
 use quote::quote;
 use syn::parse::{Parse, ParseStream};
 use syn::spanned::Spanned;
-use syn::{Attribute, Ident, ItemFn, LitBool, LitInt, ReturnType, Token};
+use syn::{Ident, ItemFn, LitBool, LitInt, ReturnType, Token};
 
 use crate::arguments::literal;
-use crate::expand;
+use crate::{expand, refusals};
 
 /// Every argument, in the order in which messages list them.
 const KNOWN: &str = "preemption_bound, max_branches, max_executions, kernel, loom";
@@ -136,24 +136,17 @@ fn check(function: &ItemFn) -> syn::Result<()> {
             "a model returns nothing: say what must hold with assert! and unwrap",
         );
     }
-    expand::check_plain("model", function)
+    refusals::check_plain("model", function)
 }
 
 /// Which function this is, or the error in its place.
 fn read(arguments: TokenStream, item: TokenStream) -> Result<(Arguments, ItemFn), TokenStream> {
-    let function: ItemFn = syn::parse2(item.clone()).map_err(|error| {
-        let message = format!("#[squall::model] stands on a function: {error}");
-        let error = syn::Error::new(error.span(), message).to_compile_error();
-        quote!(#error #item)
-    })?;
+    let function = refusals::function("model", item)?;
     let arguments = syn::parse2::<Arguments>(arguments)
         .and_then(|arguments| check(&function).map(|()| arguments));
     match arguments {
         Ok(arguments) => Ok((arguments, function)),
-        Err(error) => {
-            let error = error.to_compile_error();
-            Err(quote!(#error #[allow(dead_code)] #function))
-        }
+        Err(error) => Err(refusals::before(&error, &function)),
     }
 }
 
@@ -178,8 +171,7 @@ pub(crate) fn for_kernel(arguments: TokenStream, item: TokenStream) -> TokenStre
         block,
     } = &function;
     let name = &sig.ident;
-    let (outer, inner): (Vec<&Attribute>, Vec<&Attribute>) =
-        attrs.iter().partition(|attr| expand::is_outer(attr));
+    let (outer, inner) = expand::parted(attrs);
     let marked = attrs.iter().any(|attr| attr.path().is_ident("ignore"));
     let left_out = arguments.without_kernel.filter(|_| !marked).map(
         |_| quote!(#[ignore = "loom alone runs this model (kernel = false): cargo squall model"]),
@@ -222,8 +214,7 @@ pub(crate) fn for_loom(arguments: TokenStream, item: TokenStream) -> TokenStream
     } = &function;
     let name = &sig.ident;
     let function_name = name.to_string();
-    let (outer, inner): (Vec<&Attribute>, Vec<&Attribute>) =
-        attrs.iter().partition(|attr| expand::is_outer(attr));
+    let (outer, inner) = expand::parted(attrs);
     let option = |number: &Option<LitInt>| match number {
         Some(number) => quote!(::core::option::Option::Some(#number)),
         None => quote!(::core::option::Option::None),

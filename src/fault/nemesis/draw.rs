@@ -5,9 +5,10 @@
 //! plainest: no fault, the mildest, the shortest, the first host.
 
 use super::Nemesis;
+use super::fault::ns;
 use super::kind::FaultKind;
 use super::options::NemesisOptions;
-use super::plan::{drift_text, jump_text, list, ns, split, swizzle, ways};
+use super::parts::{Parts, drift_text, jump_text, list, split, swizzle, ways};
 use super::script::{Act, Lasting, Pattern, Script};
 use crate::fault::shape::Shape;
 use crate::kernel::{self, Delay, HostState, LinkChange, MILLION, OCCURRENCE_BITS};
@@ -325,7 +326,7 @@ impl Strike {
         nemesis: &Nemesis,
         lasting: Lasting,
         pattern: &mut Pattern,
-    ) -> Option<super::plan::Parts> {
+    ) -> Option<Parts> {
         let options = &nemesis.options;
         let mut scopes = nemesis.scopes();
         let at = pattern.below(scopes.len() as u64) as usize;

@@ -7,7 +7,8 @@
 use super::Nemesis;
 use super::board::{Board, Limits};
 use super::draw::{Active, Strike, Swarm, label};
-use super::plan::{Fault, Plan, ns};
+use super::fault::{Fault, ns};
+use super::plan::Plan;
 use super::script::{Act, Lasting, Pattern, Script};
 use crate::kernel;
 use std::collections::BTreeMap;

@@ -7,18 +7,21 @@
 mod board;
 mod draw;
 mod drive;
+mod fault;
 mod heal;
 mod kind;
 mod options;
+mod parts;
 mod plan;
 mod script;
 
 pub(crate) use board::Board;
 pub use board::FaultWindow;
+pub use fault::Fault;
 pub(crate) use heal::{heal, heal_quorum};
 pub use kind::{FaultKind, UnknownFault};
 pub use options::{HostRanges, LinkRanges, NemesisOptions};
-pub use plan::{Fault, Plan};
+pub use plan::Plan;
 pub use script::Breakable;
 
 use super::names::{Hosts, numbers};

@@ -1,9 +1,11 @@
 //! What a fault does to the world, step by step, and how each step is undone. The board carries scripts out; plans and draws make them.
 
 use super::kind::FaultKind;
+use super::parts::list;
 use crate::kernel::{self, HostChange, HostState, LinkChange};
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Something that a nemesis can break and heal: a stub of a dependency, or whatever a test makes one of.
 ///
@@ -302,6 +304,36 @@ impl Pattern {
         for i in 0..items.len().saturating_sub(1) {
             let with = self.below((items.len() - i) as u64) as usize;
             items.swap(i, i + with);
+        }
+    }
+}
+
+impl Script {
+    pub(super) fn new(
+        kind: FaultKind,
+        text: &str,
+        hosts: Vec<u16>,
+        acts: Vec<Act>,
+        later: Vec<(u64, Act)>,
+        lasting: Lasting,
+    ) -> Script {
+        let mut all = kind.name().to_owned();
+        if kind.hits_hosts() {
+            all = format!("{all} {}", list(&hosts));
+        }
+        if !text.is_empty() {
+            all = format!("{all} {text}");
+        }
+        if let Lasting::For(time) = lasting {
+            all = format!("{all} for {:?}", Duration::from_nanos(time));
+        }
+        Script {
+            kind,
+            text: all,
+            hosts,
+            acts,
+            later,
+            lasting,
         }
     }
 }
