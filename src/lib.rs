@@ -77,11 +77,15 @@ pub mod choice;
 #[cfg(not(loom))]
 pub mod draw;
 #[cfg(not(loom))]
+mod drawn;
+#[cfg(not(loom))]
 #[doc(hidden)]
 pub mod explore;
 #[cfg(not(loom))]
 mod fault;
 mod model;
+#[cfg(not(loom))]
+mod nearest;
 #[cfg(any(squall_kernel, squall_madsim))]
 mod report;
 #[cfg(not(loom))]

@@ -23,11 +23,12 @@ pub use strategy::{DrawStrategy, DrawTree, strategy};
 #[cfg(feature = "proptest")]
 pub(crate) use tree::value;
 
-use crate::kernel::{self, Domain, MILLION, OCCURRENCE_BITS};
+use crate::drawn;
+use crate::kernel::{self, Domain, OCCURRENCE_BITS};
 use crate::sim::scope;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::ops::{Bound, RangeBounds};
+use std::ops::RangeBounds;
 use std::panic::Location;
 use std::sync::{Mutex, PoisonError};
 
@@ -60,24 +61,7 @@ impl<'a> Draws<'a> {
     /// # Panics
     /// If the range is empty.
     pub fn number(&mut self, range: impl RangeBounds<u64>) -> u64 {
-        let least = match range.start_bound() {
-            Bound::Included(least) => Some(*least),
-            Bound::Excluded(below) => below.checked_add(1),
-            Bound::Unbounded => Some(0),
-        };
-        let most = match range.end_bound() {
-            Bound::Included(most) => Some(*most),
-            Bound::Excluded(above) => above.checked_sub(1),
-            Bound::Unbounded => Some(u64::MAX),
-        };
-        match (least, most) {
-            (Some(least), Some(most)) if least <= most => match (most - least).checked_add(1) {
-                Some(n) => least + self.below(n),
-                // All numbers there are.
-                None => self.below(1 << 32) << 32 | self.below(1 << 32),
-            },
-            _ => panic!("a number is drawn from a range that holds one"),
-        }
+        drawn::number(range, |n| self.below(n))
     }
 
     /// One of several, each as likely as any other; the first is the plainest.
@@ -85,8 +69,7 @@ impl<'a> Draws<'a> {
     /// # Panics
     /// If there is none.
     pub fn choose<'t, T>(&mut self, of: &'t [T]) -> &'t T {
-        assert!(!of.is_empty(), "a choice needs something to choose from");
-        &of[self.below(of.len() as u64) as usize]
+        drawn::choose(of, |n| self.below(n))
     }
 
     /// One of several, in proportion to their weights; the first is the plainest.
@@ -94,16 +77,7 @@ impl<'a> Draws<'a> {
     /// # Panics
     /// If all weights are 0.
     pub fn weighted<'t, T>(&mut self, of: &'t [(u32, T)]) -> &'t T {
-        let total: u64 = of.iter().map(|(weight, _)| u64::from(*weight)).sum();
-        assert!(total > 0, "at least one weight is more than 0");
-        let mut at = self.below(total);
-        for (weight, value) in of {
-            match at.checked_sub(u64::from(*weight)) {
-                None => return value,
-                Some(rest) => at = rest,
-            }
-        }
-        unreachable!("squall bug: the weights are more than their sum")
+        drawn::weighted(of, |n| self.below(n))
     }
 
     /// Whether something happens that does with this chance, 0 to 1, counted to a millionth. Plainest is that it does not.
@@ -111,12 +85,7 @@ impl<'a> Draws<'a> {
     /// # Panics
     /// If the chance lies outside.
     pub fn chance(&mut self, chance: f64) -> bool {
-        assert!(
-            (0.0..=1.0).contains(&chance),
-            "a chance is a number from 0 to 1, not {chance}"
-        );
-        let share = (chance * MILLION as f64).round() as u64;
-        self.below(MILLION) >= MILLION - share
+        drawn::chance(chance, |n| self.below(n))
     }
 
     /// Yes or no, as likely as each other; no is the plainest.

@@ -283,6 +283,20 @@ pub struct Violation {
     pub backtrace: Option<String>,
 }
 
+impl Violation {
+    /// What the story is told of it: the data of a note `property`.
+    #[cfg_attr(not(any(squall_kernel, squall_madsim)), allow(dead_code))]
+    pub(crate) fn noted(&self) -> String {
+        serde_json::json!({
+            "name": self.property,
+            "state": "violated",
+            "detail": self.detail,
+            "values": self.values,
+        })
+        .to_string()
+    }
+}
+
 impl std::fmt::Display for Violation {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}: {}", self.property, self.detail)?;

@@ -11,9 +11,9 @@ use super::ran::RunReport;
 use super::render::{self, Told};
 use super::saved::Saved;
 use super::settings::{Resolved, Which};
-use crate::choice::{Guide, Header, Log};
+use crate::choice::{Course, Decision, Guide, Header, Log, guide};
 use crate::explore::Profile;
-use crate::kernel::Output;
+use crate::kernel::{Domain, Output};
 use crate::sim::parameter::{PARAMETERS, Parameters};
 
 /// What begins a command that runs a test again on this engine.
@@ -35,6 +35,45 @@ pub(super) enum Shrunk {
     Simpler(Box<Simpler>),
     /// None was found, or none was looked for, for this reason.
     Not(String),
+}
+
+impl Shrunk {
+    /// What came of a run that was made simpler and then run twice, with everything taken down: it must fail with this signature, and do the same
+    /// both times. `where_` says where it ran, in words, for a reason.
+    pub(super) fn confirmed(
+        log: Log,
+        [first, second]: [RunReport; 2],
+        output: Output,
+        signature: &str,
+        where_: &str,
+    ) -> Shrunk {
+        let same =
+            |one: &RunReport| one.verdict.signature() == signature && one.divergence.is_none();
+        if !same(&first) || !same(&second) || first.digest != second.digest {
+            return Shrunk::Not(format!(
+                "not shrunk: {where_}the simpler run does not fail the same way each time"
+            ));
+        }
+        Shrunk::Simpler(Box::new(Simpler {
+            log,
+            report: second,
+            output,
+        }))
+    }
+}
+
+/// Puts into a shrunk log what its first run came to, and the decisions that were taken down of it, `omitted` of which are missing.
+pub(super) fn settle(
+    log: &mut Log,
+    first: &RunReport,
+    decisions: &[(Domain, Decision)],
+    omitted: u64,
+) {
+    log.header.digest = first.digest;
+    if let Some(guide) = &mut log.guide {
+        guide.course = Course::of(decisions, omitted);
+        guide.after = guide::size(decisions.iter().map(|(_, decision)| decision), omitted);
+    }
 }
 
 /// A simpler run that fails the same way.

@@ -32,6 +32,12 @@ pub(crate) struct Saved<'a> {
 }
 
 impl Saved<'_> {
+    /// Where they are; `None` for a test that keeps none.
+    fn directory(&self) -> Option<&PathBuf> {
+        let kept = self.settings.failures.as_ref();
+        kept.filter(|_| !self.origin.should_panic)
+    }
+
     /// Reads a log of this test's.
     pub(crate) fn load(&self, path: &Path) -> Result<(PathBuf, Log), SavedError> {
         let log = Log::load(path)?;
@@ -41,12 +47,7 @@ impl Saved<'_> {
 
     /// This test's saved logs, in the order of their names.
     pub(crate) fn all(&self) -> Result<Vec<(PathBuf, Log)>, SavedError> {
-        let kept = self
-            .settings
-            .failures
-            .as_ref()
-            .filter(|_| !self.origin.should_panic);
-        let Some(directory) = kept else {
+        let Some(directory) = self.directory() else {
             return Ok(Vec::new());
         };
         let unreadable = |source| SavedError::Failures {
@@ -96,12 +97,7 @@ impl Saved<'_> {
 
     /// Saves a log; returns its path and what to say about it.
     pub(crate) fn keep(&self, log: &Log) -> (Option<PathBuf>, Option<String>) {
-        let kept = self
-            .settings
-            .failures
-            .as_ref()
-            .filter(|_| !self.origin.should_panic);
-        let Some(directory) = kept else {
+        let Some(directory) = self.directory() else {
             return (None, None);
         };
         let name = format!(

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::case::{Shrunk, Simpler};
+use super::case::{self, Shrunk};
 use super::coordinator::{Coordinator, Trouble};
 use super::judge::How;
 use super::protocol::{Candidate, Job, RunReport, Trials};
@@ -132,25 +132,11 @@ impl Coordinator<'_> {
         };
         let first = self.explained(job(&log, report.steps))?;
         let (decisions, omitted) = self.taken_decisions();
-        log.header.digest = first.digest;
-        if let Some(guide) = &mut log.guide {
-            guide.course = Course::of(&decisions, omitted);
-            guide.after = guide::size(decisions.iter().map(|(_, decision)| decision), omitted);
-        }
+        case::settle(&mut log, &first, &decisions, omitted);
         let second = self.explained(job(&log, first.steps))?;
-        let same =
-            |one: &RunReport| one.verdict.signature() == signature && one.divergence.is_none();
-        if !same(&first) || !same(&second) || first.digest != second.digest {
-            let why = "not shrunk: in a process of its own the simpler run does not fail the same way each time";
-            return Ok(Shrunk::Not(why.to_owned()));
-        }
-        let output = self.output();
-        let report = second;
-        Ok(Shrunk::Simpler(Box::new(Simpler {
-            log,
-            report,
-            output,
-        })))
+        let (runs, output) = ([first, second], self.output());
+        let where_ = "in a process of its own ";
+        Ok(Shrunk::confirmed(log, runs, output, &signature, where_))
     }
 }
 

@@ -18,11 +18,11 @@ pub(crate) use file::{Isolation as RunIsolation, Run};
 pub use schema::schema;
 
 use crate::fault::{Nemesis, Plan};
+use crate::nearest::nearest;
 use crate::sim::Sim;
 use crate::sim::dependency::{Behaviour, Stub};
 use crate::sim::parameter::Parameters;
 use crate::traffic::{Load, Traffic};
-use error::nearest;
 use file::File;
 use serde::de::DeserializeOwned;
 use std::path::Path;

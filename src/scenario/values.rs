@@ -72,7 +72,7 @@ fn rate(text: &str) -> Result<Rate, String> {
 fn kind(text: &str) -> Result<FaultKind, String> {
     text.parse().map_err(|_| {
         let known = FaultKind::ALL.map(FaultKind::name);
-        let near = super::error::nearest(text, known.into_iter());
+        let near = crate::nearest::nearest(text, known.into_iter());
         let near = near.map_or(String::new(), |near| format!("the nearest is `{near}`; "));
         format!(
             "there is no fault `{text}`\n{near}there are: {}",

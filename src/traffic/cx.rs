@@ -1,8 +1,9 @@
 //! What the code of a request knows of it: which operation, which key, and draws of its own.
 
-use crate::kernel::{self, Domain, MILLION};
+use crate::drawn;
+use crate::kernel::{self, Domain};
 use std::fmt;
-use std::ops::{Bound, RangeBounds};
+use std::ops::RangeBounds;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -113,24 +114,7 @@ impl Cx {
     /// # Panics
     /// If the range is empty.
     pub fn number(&self, range: impl RangeBounds<u64>) -> u64 {
-        let least = match range.start_bound() {
-            Bound::Included(least) => Some(*least),
-            Bound::Excluded(below) => below.checked_add(1),
-            Bound::Unbounded => Some(0),
-        };
-        let most = match range.end_bound() {
-            Bound::Included(most) => Some(*most),
-            Bound::Excluded(above) => above.checked_sub(1),
-            Bound::Unbounded => Some(u64::MAX),
-        };
-        match (least, most) {
-            (Some(least), Some(most)) if least <= most => match (most - least).checked_add(1) {
-                Some(n) => least + self.request.draw(n),
-                // All numbers there are.
-                None => self.request.draw(1 << 32) << 32 | self.request.draw(1 << 32),
-            },
-            _ => panic!("a number is drawn from a range that holds one"),
-        }
+        drawn::number(range, |n| self.request.draw(n))
     }
 
     /// One of several, each as likely as any other; the first is the plainest.
@@ -138,8 +122,7 @@ impl Cx {
     /// # Panics
     /// If there is none.
     pub fn choose<'a, T>(&self, of: &'a [T]) -> &'a T {
-        assert!(!of.is_empty(), "a choice needs something to choose from");
-        &of[self.request.draw(of.len() as u64) as usize]
+        drawn::choose(of, |n| self.request.draw(n))
     }
 
     /// One of several, in proportion to their weights.
@@ -147,9 +130,7 @@ impl Cx {
     /// # Panics
     /// If all weights are 0.
     pub fn weighted<'a, T>(&self, of: &'a [(u32, T)]) -> &'a T {
-        let weights = of.iter().map(|(weight, _)| *weight);
-        let index = by_weight(weights, &mut |n| self.request.draw(n));
-        &of[index.expect("at least one weight is more than 0")].1
+        drawn::weighted(of, |n| self.request.draw(n))
     }
 
     /// Whether something happens that does with this chance, 0 to 1, counted to a millionth. Plainest is that it does not.
@@ -157,12 +138,7 @@ impl Cx {
     /// # Panics
     /// If the chance lies outside.
     pub fn chance(&self, chance: f64) -> bool {
-        assert!(
-            (0.0..=1.0).contains(&chance),
-            "a chance is a number from 0 to 1, not {chance}"
-        );
-        let share = (chance * MILLION as f64).round() as u64;
-        self.request.draw(MILLION) >= MILLION - share
+        drawn::chance(chance, |n| self.request.draw(n))
     }
 
     /// A value of a strategy of proptest's (feature `proptest`), as [`Sim::draw`](crate::Sim::draw) draws one. Which place in the code it is drawn at and which
@@ -188,25 +164,6 @@ impl Cx {
         draw::show(|| format!("drawn: {name} for request {} = {value:?}", self.request.id));
         value
     }
-}
-
-/// The index of a weight, in proportion to the weights; `None` if they are all 0.
-pub(super) fn by_weight(
-    weights: impl Iterator<Item = u32> + Clone,
-    below: &mut dyn FnMut(u64) -> u64,
-) -> Option<usize> {
-    let total: u64 = weights.clone().map(u64::from).sum();
-    if total == 0 {
-        return None;
-    }
-    let mut at = below(total);
-    for (index, weight) in weights.enumerate() {
-        match at.checked_sub(u64::from(weight)) {
-            None => return Some(index),
-            Some(rest) => at = rest,
-        }
-    }
-    None
 }
 
 impl fmt::Debug for Cx {

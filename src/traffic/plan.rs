@@ -1,13 +1,14 @@
 //! Carries out a load: a thread of its own sleeps until each arrival is due, to the nanosecond (tokio's timers have a resolution of a
 //! millisecond), hands the request to the test's runtime, and takes samples in between. Called by `drive`.
 
-use super::cx::{Request, by_weight};
+use super::cx::Request;
 use super::keys::Keys;
 use super::load::{Load, Source, Users};
 use super::pieces::Arrivals;
 use super::send::{Shared, draw};
 use super::signs::Sample;
 use super::trace::Entry;
+use crate::drawn::by_weight;
 use crate::kernel;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -28,7 +29,7 @@ impl Mix {
         let weights = self.operations.iter().map(|(weight, _)| *weight);
         let number = match self.operations.len() {
             1 => 0,
-            _ => by_weight(weights, &mut draw).unwrap_or(0),
+            _ => by_weight(weights, draw).unwrap_or(0),
         };
         let key = self.keys.as_ref().map(|keys| keys.sample(&mut draw));
         self.of(

@@ -206,25 +206,6 @@ fn says(mut error: CheckError, level: &str) -> CheckError {
 
 /// The name that is nearest to one that is not there, to be put into a message.
 fn nearest<'a>(name: &str, among: impl Iterator<Item = &'a str>) -> String {
-    let near = among.map(|n| (distance(name, n), n)).min();
-    match near {
-        Some((d, n)) if d <= 2.max(name.len() / 3) => format!("; did you mean `{n}`?"),
-        _ => String::new(),
-    }
-}
-
-/// How many letters must be put in, taken out or exchanged.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut corner = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.iter().enumerate() {
-            let change = corner + usize::from(x != *y);
-            corner = row[j + 1];
-            row[j + 1] = change.min(row[j] + 1).min(corner + 1);
-        }
-    }
-    row[b.len()]
+    let near = crate::nearest::nearest(name, among);
+    near.map_or_else(String::new, |near| format!("; did you mean `{near}`?"))
 }

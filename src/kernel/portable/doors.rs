@@ -158,15 +158,7 @@ pub fn violate(mut violation: Violation) -> ! {
     let Some(run) = run() else {
         panic!("{violation}");
     };
-    note("property", || {
-        serde_json::json!({
-            "name": violation.property,
-            "state": "violated",
-            "detail": violation.detail,
-            "values": violation.values,
-        })
-        .to_string()
-    });
+    note("property", || violation.noted());
     violation.at = run.now();
     if run.told() && violation.backtrace.is_none() {
         violation.backtrace = Some(here());

@@ -98,15 +98,7 @@ pub fn tally(kind: &'static str, name: &str, site: &str, hits: u64) {
 #[cold]
 pub fn violate(mut violation: Violation) -> ! {
     assert!(simulated(), "{violation}");
-    note("property", || {
-        serde_json::json!({
-            "name": violation.property,
-            "state": "violated",
-            "detail": violation.detail,
-            "values": violation.values,
-        })
-        .to_string()
-    });
+    note("property", || violation.noted());
     violation.at = with_kernel(|k| k.now);
     let told = super::doors::recording();
     // On libc's heap, since it outlives the program's.

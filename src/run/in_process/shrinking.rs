@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use super::Trouble;
 use super::runner::{Ran, Runner};
 use crate::choice::shrink::{self, Edit, Tries};
-use crate::choice::{Choices, Course, Decision, Departure, Guide, Log, Offer, Size, Tape, guide};
+use crate::choice::{Choices, Course, Decision, Departure, Guide, Log, Offer, Size, Tape};
 use crate::kernel::Domain;
-use crate::run::case::{Shrunk, Simpler};
+use crate::run::case::{self, Shrunk};
 use crate::run::command;
 use crate::run::ran::RunReport;
 use crate::sim::parameter::Parameters;
@@ -132,24 +132,11 @@ impl Driver<'_> {
             decisions,
             ..
         } = self.runner.log(&log, self.parameters)?;
-        log.header.digest = first.digest;
-        if let Some(guide) = &mut log.guide {
-            guide.course = Course::of(&decisions, 0);
-            guide.after = guide::size(decisions.iter().map(|(_, decision)| decision), 0);
-        }
+        case::settle(&mut log, &first, &decisions, 0);
         let second = self.runner.log(&log, self.parameters)?.report;
         let signature = report.verdict.signature();
-        let same =
-            |one: &RunReport| one.verdict.signature() == signature && one.divergence.is_none();
-        if !same(&first) || !same(&second) || first.digest != second.digest {
-            let why = "not shrunk: the simpler run does not fail the same way each time";
-            return Ok(Shrunk::Not(why.to_owned()));
-        }
-        Ok(Shrunk::Simpler(Box::new(Simpler {
-            log,
-            report: second,
-            output: super::printed(),
-        })))
+        let (runs, output) = ([first, second], super::printed());
+        Ok(Shrunk::confirmed(log, runs, output, &signature, ""))
     }
 }
 
