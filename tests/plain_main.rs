@@ -2,25 +2,12 @@
 //!
 //! Started without an argument it is the test, and starts itself with one for each thing that it looks at.
 
-use std::process::{Command, ExitCode, Output};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+#[path = "common/planted.rs"]
+mod planted;
 
-fn lost_update() -> u32 {
-    let count = Arc::new(AtomicU32::new(0));
-    let add = || {
-        let count = count.clone();
-        std::thread::spawn(move || {
-            let seen = count.load(Ordering::SeqCst);
-            std::thread::yield_now();
-            count.store(seen + 1, Ordering::SeqCst);
-        })
-    };
-    for thread in [add(), add()] {
-        thread.join().expect("the thread does not panic");
-    }
-    count.load(Ordering::SeqCst)
-}
+use std::process::{Command, ExitCode, Output};
+
+use planted::lost_update;
 
 fn program(what: &str) -> ExitCode {
     let builder = squall::Builder::new().seeds(50);

@@ -6,30 +6,13 @@
 mod attribute;
 mod cancel;
 mod stress;
+#[path = "../common/verdict.rs"]
+mod verdict;
 
-use squall::{Builder, Failure, Sim, Summary};
+use squall::Builder;
+use verdict::{body, found};
 
 /// A test that expects its seeds to fail keeps no logs.
 fn seeds(seeds: u64) -> Builder {
     Builder::new().seeds(seeds).keep_failures(false)
-}
-
-/// The failure of a test that must not hold, with these words in its report.
-#[track_caller]
-fn found(held: Result<Summary, Failure>, words: &[&str]) {
-    let failure = held.expect_err("the planted bug was not found").to_string();
-    for words in words {
-        assert!(
-            failure.contains(words),
-            "`{words}` is missing in:\n{failure}"
-        );
-    }
-}
-
-/// Keeps the closures of this file from having to name the type.
-fn body<F, Fut>(f: F) -> F
-where
-    F: Fn(Sim) -> Fut,
-{
-    f
 }

@@ -8,11 +8,14 @@ mod cost;
 mod drawn;
 mod healing;
 mod plans;
+#[path = "../common/verdict.rs"]
+mod verdict;
 
 use squall::{Builder, Sim};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use verdict::{body, found};
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -23,24 +26,6 @@ const fn secs(n: u64) -> Duration {
 /// A test that expects its seeds to fail keeps no logs.
 fn seeds(seeds: u64) -> Builder {
     Builder::new().seeds(seeds).keep_failures(false)
-}
-
-/// Keeps the closures of this file from having to name the type.
-fn body<F, Fut>(f: F) -> F
-where
-    F: Fn(Sim) -> Fut,
-{
-    f
-}
-
-/// The failure of a test that must not hold, with these words in its report.
-#[track_caller]
-fn found(held: Result<squall::Summary, squall::Failure>, words: &[&str]) -> String {
-    let failure = held.expect_err("the planted bug was not found").to_string();
-    for word in words {
-        assert!(failure.contains(word), "`{word}` is missing in:\n{failure}");
-    }
-    failure
 }
 
 async fn sleep(time: Duration) {

@@ -1,5 +1,6 @@
 //! Hosts that talk to each other: names, latency, partitions, and what TCP and UDP make of them.
 
+use crate::echo::{echo_on, pattern};
 use std::io::ErrorKind;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -7,24 +8,10 @@ use tokio::net::{TcpListener, TcpStream, UdpSocket};
 
 const MS: Duration = Duration::from_millis(1);
 
-fn pattern(n: u32) -> Vec<u8> {
-    (0..n).map(|i| (i % 251) as u8).collect()
-}
-
 /// An echo on port 80 of every address.
 async fn echo() {
     let listener = TcpListener::bind("[::]:80").await.unwrap();
-    loop {
-        let (mut s, _) = listener.accept().await.unwrap();
-        tokio::spawn(async move {
-            let mut buf = vec![0; 3000];
-            while let Ok(n) = s.read(&mut buf).await {
-                if n == 0 || s.write_all(&buf[..n]).await.is_err() {
-                    break;
-                }
-            }
-        });
-    }
+    echo_on(listener).await;
 }
 
 /// Sends `data` and expects it back.

@@ -2,6 +2,8 @@
 #![cfg(squall_kernel)]
 
 mod blocking;
+#[path = "../common/echo.rs"]
+mod echo;
 mod hosts;
 mod messages;
 mod tasks;

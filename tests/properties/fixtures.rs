@@ -2,32 +2,18 @@
 
 #![allow(clippy::unwrap_used)]
 
+#[path = "../common/planted.rs"]
+mod planted;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering};
 use std::time::Duration;
 
+use planted::lost_update;
 use squall::kernel::{Violation, tally, violate};
 use squall::{Check, Property, Sim};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-
-/// Two threads, each reading and then writing: some orders lose an update.
-fn lost_update() -> u32 {
-    let count = Arc::new(AtomicU32::new(0));
-    let add = || {
-        let count = count.clone();
-        std::thread::spawn(move || {
-            let seen = count.load(Ordering::SeqCst);
-            std::thread::yield_now();
-            count.store(seen + 1, Ordering::SeqCst);
-        })
-    };
-    let threads = [add(), add()];
-    for thread in threads {
-        thread.join().unwrap();
-    }
-    count.load(Ordering::SeqCst)
-}
 
 #[squall::test]
 #[ignore]

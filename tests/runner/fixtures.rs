@@ -2,10 +2,14 @@
 
 #![allow(clippy::unwrap_used)]
 
+#[path = "../common/planted.rs"]
+mod planted;
+
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use planted::lost_update;
 use squall::Sim;
 
 #[squall::test]
@@ -44,24 +48,6 @@ async fn asks_for_a_pool(sim: Sim) {
     let other = tokio::spawn(tokio::time::sleep(patience));
     other.await.unwrap();
     assert_ne!(pool, 4, "a pool of 4");
-}
-
-/// Two threads, each reading and then writing: some orders lose an update.
-fn lost_update() -> u32 {
-    let count = Arc::new(AtomicU32::new(0));
-    let add = || {
-        let count = count.clone();
-        std::thread::spawn(move || {
-            let seen = count.load(Ordering::SeqCst);
-            std::thread::yield_now();
-            count.store(seen + 1, Ordering::SeqCst);
-        })
-    };
-    let threads = [add(), add()];
-    for thread in threads {
-        thread.join().unwrap();
-    }
-    count.load(Ordering::SeqCst)
 }
 
 #[squall::test]

@@ -136,8 +136,8 @@ fn one_that_does_is_left_alone() {
         .unwrap();
 }
 
-/// An echo service behind a link that is cut for three seconds; clients that keep failing connections never recover if `broken`.
-async fn outage(sim: Sim, broken: bool) -> squall::Result {
+/// A host that answers each connection with a byte.
+fn answering(sim: &Sim) {
     sim.host("echo", || async {
         let listener = TcpListener::bind("0.0.0.0:80").await?;
         loop {
@@ -147,6 +147,11 @@ async fn outage(sim: Sim, broken: bool) -> squall::Result {
         #[allow(unreachable_code)]
         std::io::Result::Ok(())
     });
+}
+
+/// An echo service behind a link that is cut for three seconds; clients that keep failing connections never recover if `broken`.
+async fn outage(sim: Sim, broken: bool) -> squall::Result {
+    answering(&sim);
     sleep(millis(1)).await;
     let world = sim.clone();
     tokio::spawn(async move {
@@ -211,15 +216,7 @@ fn one_that_recovers_is_left_alone() {
 
 #[squall::test(seeds = 6, audit = 100)]
 async fn fault_windows_of_the_nemesis_are_disturbances(sim: Sim) {
-    sim.host("echo", || async {
-        let listener = TcpListener::bind("0.0.0.0:80").await?;
-        loop {
-            let (mut socket, _) = listener.accept().await?;
-            tokio::spawn(async move { socket.write_all(b"!").await });
-        }
-        #[allow(unreachable_code)]
-        std::io::Result::Ok(())
-    });
+    answering(&sim);
     sleep(millis(1)).await;
     let cut = squall::Fault::partition("test", "echo");
     sim.nemesis(squall::Plan::new().at(secs(4), cut).lasting(secs(2)));

@@ -1,5 +1,6 @@
 //! Hosts that crash, are killed, stop, freeze and come back, as they and their peers see it.
 
+use crate::echo::echo_on;
 use squall::{HostState, Sim, Storage};
 use std::io::{ErrorKind, Read, Write};
 use std::sync::Arc;
@@ -13,17 +14,7 @@ const MS: Duration = Duration::from_millis(1);
 /// Port 80 sends back what arrives.
 pub async fn echo() {
     let listener = TcpListener::bind("0.0.0.0:80").await.unwrap();
-    loop {
-        let (mut s, _) = listener.accept().await.unwrap();
-        tokio::spawn(async move {
-            let mut buf = vec![0; 3000];
-            while let Ok(n) = s.read(&mut buf).await {
-                if n == 0 || s.write_all(&buf[..n]).await.is_err() {
-                    break;
-                }
-            }
-        });
-    }
+    echo_on(listener).await;
 }
 
 pub async fn pause(time: Duration) {

@@ -1,5 +1,6 @@
 //! What links do to packets, as stock clients see it.
 
+use crate::echo::{echo_on, pattern};
 use squall::{Latency, Shape, Sim};
 use std::io::ErrorKind;
 use std::time::{Duration, Instant};
@@ -19,21 +20,7 @@ async fn echo() {
             udp.send_to(&buf[..n], from).await.unwrap();
         }
     });
-    loop {
-        let (mut s, _) = listener.accept().await.unwrap();
-        tokio::spawn(async move {
-            let mut buf = vec![0; 3000];
-            while let Ok(n) = s.read(&mut buf).await {
-                if n == 0 || s.write_all(&buf[..n]).await.is_err() {
-                    break;
-                }
-            }
-        });
-    }
-}
-
-fn pattern(n: u32) -> Vec<u8> {
-    (0..n).map(|i| (i % 251) as u8).collect()
+    echo_on(listener).await;
 }
 
 /// Sends `data` and expects it back; how long that took.

@@ -194,18 +194,20 @@ fn what_is_taken_down_of_tasks_does_not_change_the_run() {
     }
 }
 
+/// A test that fails, whose log is kept.
+const OUT_OF_ORDER: [&str; 5] = [
+    "test",
+    "--locked",
+    "fails_out_of_order",
+    "--",
+    "--include-ignored",
+];
+
 #[test]
 fn a_failure_is_replayed_by_its_line_and_by_its_log() {
     let logs = scratch("failures");
     let env = [("SQUALL_FAILURES", logs.to_str().unwrap())];
-    let arguments = [
-        "test",
-        "--locked",
-        "fails_out_of_order",
-        "--",
-        "--include-ignored",
-    ];
-    let first = squall_with(&arguments, &env).ended(1);
+    let first = squall_with(&OUT_OF_ORDER, &env).ended(1);
     first.says(&["deadlock: no thread can ever go on"]);
     // The shrunk run by its log, and the one that the search met by its seed.
     for start in ["replay: ", "  unshrunk: "] {
@@ -225,7 +227,7 @@ fn a_failure_is_replayed_by_its_line_and_by_its_log() {
         .expect("a log was kept")
         .unwrap()
         .path();
-    let replayed = squall_with(&arguments, &[("SQUALL_REPLAY", log.to_str().unwrap())]).ended(1);
+    let replayed = squall_with(&OUT_OF_ORDER, &[("SQUALL_REPLAY", log.to_str().unwrap())]).ended(1);
     assert_eq!(replayed.line("squall: fails"), first.line("squall: fails"));
     assert!(
         !replayed.text.contains("your code changed"),
@@ -234,7 +236,7 @@ fn a_failure_is_replayed_by_its_line_and_by_its_log() {
     );
 
     // On stock tokio the log means nothing, and the program holds.
-    let stock = cargo_with(&arguments, &env).ended(0);
+    let stock = cargo_with(&OUT_OF_ORDER, &env).ended(0);
     stock.says(&["1 passed"]);
     std::fs::remove_dir_all(logs).unwrap();
 }
@@ -246,14 +248,7 @@ fn a_saved_log_is_replayed_shrunk_and_explained_by_the_command() {
         ("SQUALL_FAILURES", logs.to_str().unwrap()),
         ("SQUALL_SHRINK", "off"),
     ];
-    let arguments = [
-        "test",
-        "--locked",
-        "fails_out_of_order",
-        "--",
-        "--include-ignored",
-    ];
-    let first = squall_with(&arguments, &env).ended(1);
+    let first = squall_with(&OUT_OF_ORDER, &env).ended(1);
     let file = std::fs::read_dir(&logs).unwrap().next();
     let log = file.expect("a log was kept").unwrap().path();
     let (path, before) = (

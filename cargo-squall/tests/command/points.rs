@@ -207,19 +207,17 @@ fn nonsense_is_not_accepted() {
 #[test]
 fn what_was_reached_is_told_and_leads_to_more() {
     let env = [("SQUALL_SEEDS", "1000")];
-    let ran = memory(
-        &[
-            "test",
-            "--locked",
-            "--points=memory",
-            "--test",
-            "threads",
-            "torn_inc",
-            "--",
-            "--nocapture",
-        ],
-        &env,
-    );
+    let arguments = [
+        "test",
+        "--locked",
+        "--points=memory",
+        "--test",
+        "threads",
+        "torn_inc",
+        "--",
+        "--nocapture",
+    ];
+    let ran = memory(&arguments, &env);
     let ran = ran.ended(0);
     let told = ran
         .text
@@ -238,16 +236,6 @@ fn what_was_reached_is_told_and_leads_to_more() {
             ("SQUALL_SEED", seed),
             ("SQUALL_DIGEST", "1"),
             ("SQUALL_THREADS", threads),
-        ];
-        let arguments = [
-            "test",
-            "--locked",
-            "--points=memory",
-            "--test",
-            "threads",
-            "torn_inc",
-            "--",
-            "--nocapture",
         ];
         let ran = memory(&arguments, &env[..if threads.is_empty() { 2 } else { 3 }]).ended(0);
         let line = ran.text.lines().find(|line| line.contains(" digest "));
