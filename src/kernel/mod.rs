@@ -37,7 +37,9 @@ where_the_kernel_is! {
     #[cfg(test)]
     pub(crate) mod testing;
     pub(crate) mod thread;
+    mod threads;
     mod trace;
+    mod waiting;
     mod watcher;
     mod words;
     mod world;

@@ -1,142 +1,22 @@
 //! Simulated threads and the choice of who goes on.
 //!
-//! Exactly one thread runs at a time. The others are runnable, blocked on a [`Wait`], or done. `abi` calls in here at each
+//! Exactly one thread runs at a time. The others are runnable, blocked on a [`Wait`] (`waiting` says what for), or done. `abi` calls in here at each
 //! kernel entry; the machine in `thread` carries out the switches that are decided here.
 //!
 //! Whoever picks sees *entities*. A thread that polls a task (see [`super::identity`]) stands for the task, any other for itself.
 
-use super::clock::Until;
-use super::descriptor::{ObjectId, Objects};
+use super::descriptor::Objects;
 use super::events::Event;
-use super::identity::{Link, Who};
+use super::identity::Who;
 use super::net::Net;
 use super::oracle::{Entity, NOBODY, Pick, Touch};
 use super::record::What;
+pub(crate) use super::threads::{State, Thread, ThreadName, name_text, thread_name};
+pub(crate) use super::waiting::{On, Resume, Space, Wait, Word};
 use super::{End, Kernel};
 
 /// Stands for "no simulated thread: the carrier, which owns the run, goes on".
 pub(crate) const CARRIER: u32 = u32::MAX;
-
-/// What a blocked thread waits for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum On {
-    /// The clock alone.
-    Clock,
-    /// A change of one object.
-    Object(ObjectId),
-    /// A change of any of these objects.
-    Objects(Vec<ObjectId>),
-    /// A wake on a word of memory, see [`super::futex`].
-    Word(Word),
-    /// The end of another thread.
-    Join(u32),
-}
-
-impl On {
-    /// What a thread that waited does first when it goes on. That a lock of the same word is what the others want is what
-    /// counts, not what is changed in it.
-    fn touch(&self) -> Touch {
-        let resource = match self {
-            On::Word(word) => word.address as u64,
-            // Objects are few and addresses large: they do not meet.
-            On::Object(object) => 1 + object.number(),
-            On::Clock | On::Objects(_) | On::Join(_) => 0,
-        };
-        Touch {
-            resource,
-            ..Touch::UNKNOWN
-        }
-    }
-}
-
-/// An address that threads wait on, told apart by what kind of object lives there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Word {
-    pub(crate) space: Space,
-    pub(crate) address: usize,
-}
-
-/// The kinds of memory words that can be waited on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Space {
-    Futex,
-    Mutex,
-    Condvar,
-    RwLock,
-    Semaphore,
-    Once,
-    Barrier,
-    /// What a program only reads and writes.
-    Memory,
-}
-
-/// A thread gives up the processor until something happens or `until` is reached.
-#[derive(Clone, Debug)]
-pub(crate) struct Wait {
-    pub(crate) on: On,
-    pub(crate) until: Option<Until>,
-}
-
-/// Why a blocked thread goes on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Resume {
-    /// It has not blocked yet in this call.
-    First,
-    /// What it waited for happened, or may have.
-    Woken,
-    /// Its deadline passed.
-    TimedOut,
-    /// A signal was handled meanwhile; its call ends with `EINTR`.
-    Interrupted,
-}
-
-#[derive(Clone, Debug)]
-pub(crate) enum State {
-    Runnable,
-    Blocked { call: &'static str, wait: Wait },
-    Done,
-}
-
-/// A thread's name as Linux keeps it: at most fifteen bytes and a zero.
-pub(crate) type ThreadName = [u8; 16];
-
-/// One simulated thread.
-#[derive(Debug)]
-pub(crate) struct Thread {
-    pub(crate) host: u16,
-    pub(crate) name: ThreadName,
-    /// Its own number among the entities.
-    pub(crate) entity: u32,
-    /// Where its tokio says which task it polls; `None` until an instrumented one has asked for it.
-    pub(crate) link: Option<&'static Link>,
-    /// The task that it is about to poll, from the choice of it until it goes on; 0 for none.
-    pub(crate) next_task: u32,
-    /// The task that it polled last.
-    pub(crate) last_task: u32,
-    /// It was one of several, and which has been asked.
-    pub(crate) picked: bool,
-    /// It polls the future of the test's body, or of a host.
-    pub(crate) polls_root: bool,
-    pub(crate) state: State,
-    pub(crate) resume: Resume,
-    /// Counts the times it blocked; a deadline event that carries an older count is outdated.
-    pub(crate) generation: u32,
-    /// Which of the machine's slots carries it.
-    pub(crate) slot: usize,
-    pub(crate) detached: bool,
-    /// It belongs to the harness and not to the program: what it waits for keeps nothing alive, and its turns are no progress.
-    pub(crate) background: bool,
-    /// It gets no turn, whatever its state is: it or its host is stalled, or that is paused.
-    pub(crate) frozen: bool,
-    /// Until then it is stalled by itself (virtual nanoseconds); 0 if it is not.
-    pub(crate) stalled: u64,
-    /// The watcher, or a thread that the watcher started, started it.
-    pub(crate) watches: bool,
-    /// Who is blocked in `pthread_join` on it.
-    pub(crate) joiner: Option<u32>,
-    /// What its start routine returned, once it is done.
-    pub(crate) result: usize,
-}
 
 /// All threads of a run.
 #[derive(Default)]
@@ -310,23 +190,6 @@ impl Sched {
     pub(crate) fn me_mut(&mut self) -> &mut Thread {
         &mut self.threads[self.current as usize]
     }
-}
-
-/// Copies a name, cut to fifteen bytes at a character boundary.
-pub(crate) fn thread_name(name: &str) -> ThreadName {
-    let mut out = [0; 16];
-    let mut end = name.len().min(15);
-    while !name.is_char_boundary(end) {
-        end -= 1;
-    }
-    out[..end].copy_from_slice(&name.as_bytes()[..end]);
-    out
-}
-
-/// A name as text.
-pub(crate) fn name_text(name: &ThreadName) -> String {
-    let end = name.iter().position(|b| *b == 0).unwrap_or(name.len());
-    String::from_utf8_lossy(&name[..end]).into_owned()
 }
 
 impl Kernel {
