@@ -16,6 +16,7 @@ mod open;
 mod poll;
 pub mod preload;
 mod process;
+mod processors;
 mod pthread;
 mod pthread_meet;
 mod pthread_sync;

@@ -5,8 +5,7 @@ use super::{Kind, ObjectId, bits};
 use crate::kernel::net::address::{Address, Family, Style, any, canonical, destination};
 use crate::kernel::net::flow::{CLIENT, FlowId, Owner, Phase};
 use crate::kernel::net::options::Options;
-use crate::kernel::net::ports::Bound;
-use crate::kernel::{Domain, Errno, Kernel, Result};
+use crate::kernel::{Errno, Kernel, Result};
 use std::net::{IpAddr, SocketAddr};
 
 /// How long a closed connection keeps its port busy, in nanoseconds: Linux' TIME_WAIT.
@@ -139,26 +138,8 @@ impl Kernel {
 
     /// Takes a port of the system's choice if `address` has none. `EADDRINUSE`, `EADDRNOTAVAIL`.
     pub(super) fn tcp_hold(&mut self, id: ObjectId, address: SocketAddr) -> Result<SocketAddr> {
-        let host = self.objects.host(id).ok_or(Errno::EBADF)?;
-        let t = self.tcp(id)?;
-        let bound = Bound {
-            object: id,
-            ip: address.ip(),
-            v6only: t.options.v6only,
-            reuse_addr: t.options.reuse_addr,
-            reuse_port: t.options.reuse_port,
-            listening: false,
-            peer: None,
-        };
-        let most = self.hosts[usize::from(host)].port_limit;
-        let (now, oracle) = (self.now, &mut self.oracle);
-        let port = if address.port() == 0 {
-            let draw = |n| oracle.below(Domain::Network, n);
-            self.net.tcp.bind_any(host, bound, now, most, draw)?
-        } else {
-            self.net.tcp.bind(host, address.port(), bound, true, now)?;
-            address.port()
-        };
+        let bound = self.tcp(id)?.options.bound(id, address.ip());
+        let port = self.hold_port(bound, address.port(), true)?;
         let local = SocketAddr::new(address.ip(), port);
         let t = self.tcp(id)?;
         t.local = Some(local);

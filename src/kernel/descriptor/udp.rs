@@ -6,7 +6,6 @@ use crate::kernel::net::NetEvent;
 use crate::kernel::net::address::{Address, Family, Style, any, canonical, destination, shown};
 use crate::kernel::net::local::charge;
 use crate::kernel::net::options::Options;
-use crate::kernel::net::ports::Bound;
 use crate::kernel::net::socket::{Control, Received};
 use crate::kernel::{Domain, Errno, Kernel, Result};
 use std::collections::VecDeque;
@@ -120,26 +119,8 @@ impl Kernel {
     }
 
     fn udp_hold(&mut self, id: ObjectId, address: SocketAddr) -> Result<SocketAddr> {
-        let host = self.objects.host(id).ok_or(Errno::EBADF)?;
-        let u = self.udp(id)?;
-        let bound = Bound {
-            object: id,
-            ip: address.ip(),
-            v6only: u.options.v6only,
-            reuse_addr: u.options.reuse_addr,
-            reuse_port: u.options.reuse_port,
-            listening: false,
-            peer: None,
-        };
-        let most = self.hosts[usize::from(host)].port_limit;
-        let (now, oracle) = (self.now, &mut self.oracle);
-        let port = if address.port() == 0 {
-            let draw = |n| oracle.below(Domain::Network, n);
-            self.net.udp.bind_any(host, bound, now, most, draw)?
-        } else {
-            self.net.udp.bind(host, address.port(), bound, false, now)?;
-            address.port()
-        };
+        let bound = self.udp(id)?.options.bound(id, address.ip());
+        let port = self.hold_port(bound, address.port(), false)?;
         let local = SocketAddr::new(address.ip(), port);
         self.udp(id)?.local = Some(local);
         Ok(local)

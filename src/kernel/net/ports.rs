@@ -2,8 +2,9 @@
 //!
 //! One [`Ports`] for TCP and one for UDP. Called by the TCP and UDP sockets; addresses are in canonical form.
 
+use super::options::Options;
 use crate::kernel::descriptor::ObjectId;
-use crate::kernel::{Errno, Result};
+use crate::kernel::{Domain, Errno, Kernel, Result};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
@@ -82,14 +83,7 @@ impl Ports {
     }
 
     /// Takes `port` for a socket. `EADDRINUSE` if somebody else has it and will not share.
-    pub(crate) fn bind(
-        &mut self,
-        host: u16,
-        port: u16,
-        new: Bound,
-        stream: bool,
-        now: u64,
-    ) -> Result<()> {
+    fn bind(&mut self, host: u16, port: u16, new: Bound, stream: bool, now: u64) -> Result<()> {
         let place = self.map.entry((host, port)).or_default();
         let clash = place.bound.iter().any(|old| {
             let shared_port = new.reuse_port && old.reuse_port;
@@ -107,7 +101,7 @@ impl Ports {
 
     /// Takes a free port of the system's choice, of the `most` that it hands out, upward from `start` (drawn once per host).
     /// `EADDRINUSE` if none is free.
-    pub(crate) fn bind_any(
+    fn bind_any(
         &mut self,
         host: u16,
         new: Bound,
@@ -256,6 +250,40 @@ impl Ports {
             // Sockets that share by SO_REUSEADDR alone: Linux gives everything to the last one bound.
             matching.map(|b| b.object).next_back()
         }
+    }
+}
+
+impl Options {
+    /// The hold of the socket that has them on a port of this address.
+    pub(crate) fn bound(&self, object: ObjectId, ip: IpAddr) -> Bound {
+        Bound {
+            object,
+            ip,
+            v6only: self.v6only,
+            reuse_addr: self.reuse_addr,
+            reuse_port: self.reuse_port,
+            listening: false,
+            peer: None,
+        }
+    }
+}
+
+impl Kernel {
+    /// Takes a port of TCP's, if it is for a `stream`, or of UDP's, and one of the system's choice for 0. `EADDRINUSE`, `EADDRNOTAVAIL`.
+    pub(crate) fn hold_port(&mut self, bound: Bound, port: u16, stream: bool) -> Result<u16> {
+        let host = self.objects.host(bound.object).ok_or(Errno::EBADF)?;
+        let most = self.hosts[usize::from(host)].port_limit;
+        let (now, oracle) = (self.now, &mut self.oracle);
+        let ports = match stream {
+            true => &mut self.net.tcp,
+            false => &mut self.net.udp,
+        };
+        if port == 0 {
+            let draw = |n| oracle.below(Domain::Network, n);
+            return ports.bind_any(host, bound, now, most, draw);
+        }
+        ports.bind(host, port, bound, stream, now)?;
+        Ok(port)
     }
 }
 
