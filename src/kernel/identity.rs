@@ -40,6 +40,8 @@ pub(crate) struct Link {
     until_driver: AtomicU32,
     /// 1 where what is polled may block the thread: it is in `spawn_blocking` or `block_in_place`. 2 announces such a poll.
     may_block: AtomicU32,
+    /// One more than the budget of the next poll, where that was decided together with the task; 0 if not.
+    next_budget: AtomicU32,
     /// The address of the functions that tokio may call.
     doors: AtomicUsize,
 }
@@ -58,6 +60,19 @@ impl Link {
     #[inline]
     pub(crate) fn may_block(&self) -> bool {
         self.may_block.load(Relaxed) != 0
+    }
+
+    /// Whether the budget of the next poll is to be decided.
+    #[inline]
+    pub(crate) fn wants_budget(&self) -> bool {
+        self.quiet.load(Relaxed) == 0 && self.next_budget.load(Relaxed) == 0
+    }
+
+    /// The budget of the next poll, and how many polls after it have tokio's own.
+    #[inline]
+    pub(crate) fn set_budget(&self, budget: u64, polls: u64) {
+        self.next_budget.store(1 + budget as u32, Relaxed);
+        self.quiet.store(polls as u32, Relaxed);
     }
 
     /// Whether a task is polled that may not block the thread.
@@ -185,6 +200,7 @@ impl Kernel {
         link.root_joins.store(u32::from(joins), Relaxed);
         link.until_driver.store(u32::MAX, Relaxed);
         link.may_block.store(0, Relaxed);
+        link.next_budget.store(0, Relaxed);
         link.doors.store(doors, Relaxed);
         self.sched.me_mut().link = Some(link);
         link

@@ -102,19 +102,28 @@ impl Kernel {
         style
     }
 
-    /// A runtime on the running thread is about to poll one of `tasks` tasks; `tag` tells the number of each. Which one is
+    /// A runtime on the running thread is about to poll one of `tasks` tasks; `numbers` tells those of the tasks from one on. Which one is
     /// it, and which thread goes on first?
     #[inline]
-    pub(crate) fn poll_one_of(&mut self, tasks: u32, tag: impl Fn(u32) -> u32) -> (u32, u32) {
+    pub(crate) fn poll_one_of(&mut self, tasks: u32, numbers: impl Fn(u32, &mut [u32])) -> (u32, u32) {
         self.begin_poll();
-        if self.tasks.seen {
-            return self.poll_one_seen(tasks, tag);
+        let (index, next) = match self.tasks.seen {
+            true => self.poll_one_seen(tasks, numbers),
+            false => self.poll_one_unseen(tasks, numbers),
+        };
+        if next == self.sched.current {
+            self.budget_of_pick();
         }
+        (index, next)
+    }
+
+    #[inline]
+    fn poll_one_unseen(&mut self, tasks: u32, numbers: impl Fn(u32, &mut [u32])) -> (u32, u32) {
         let index = self.pick_unseen(tasks);
         // Finding the task costs time, and only who picks among threads may look at it.
         let spins = self.gives_up();
         if spins || self.sched.others_can() {
-            let chosen = self.sched.known(tag(index));
+            let chosen = self.number_at(index, numbers);
             self.sched.me_mut().next_task = chosen;
             if spins {
                 self.detect.spins(chosen);
@@ -133,8 +142,8 @@ impl Kernel {
     }
 
     /// The same where somebody wants to know which tasks they are.
-    fn poll_one_seen(&mut self, tasks: u32, tag: impl Fn(u32) -> u32) -> (u32, u32) {
-        let (index, chosen) = self.pick_seen(tasks, tag);
+    fn poll_one_seen(&mut self, tasks: u32, numbers: impl Fn(u32, &mut [u32])) -> (u32, u32) {
+        let (index, chosen) = self.pick_seen(tasks, numbers);
         self.sched.me_mut().next_task = chosen;
         if self.gives_up() {
             self.detect.spins(chosen);
@@ -143,12 +152,17 @@ impl Kernel {
     }
 
     /// Which one, and its number.
-    fn pick_seen(&mut self, tasks: u32, tag: impl Fn(u32) -> u32) -> (u32, u32) {
+    fn pick_seen(&mut self, tasks: u32, numbers: impl Fn(u32, &mut [u32])) -> (u32, u32) {
         let mut ready = std::mem::take(&mut self.tasks.ready);
-        ready.clear();
         let seen = tasks.min(TASKS_SEEN as u32);
-        let (oldest, newest) = (0..seen / 2, tasks - (seen - seen / 2)..tasks);
-        ready.extend(oldest.chain(newest).map(|at| self.sched.known(tag(at))));
+        ready.clear();
+        ready.resize(seen as usize, 0);
+        let (oldest, newest) = ready.split_at_mut(seen as usize / 2);
+        numbers(0, oldest);
+        numbers(tasks - newest.len() as u32, newest);
+        for task in &mut ready {
+            *task = self.sched.known(*task);
+        }
         let mut index = 0;
         let mut chosen = ready[0];
         if tasks > 1 {
@@ -162,7 +176,7 @@ impl Kernel {
             };
             index = self.oracle.pick_task(tasks, Some(who));
             self.task_picked(index, tasks);
-            chosen = self.sched.known(tag(index));
+            chosen = self.number_at(index, numbers);
             self.tasks.seen = self.oracle.sees_tasks() || self.trace.recording();
             // That it goes on before the tasks of its runtime is decided; that it does before other threads is not.
             self.sched.entities[chosen as usize].touch = Touch::UNKNOWN;
@@ -170,6 +184,13 @@ impl Kernel {
         self.tasks.ready = ready;
         self.sched.me_mut().last_task = chosen;
         (index, chosen)
+    }
+
+    /// The number of the task at this place.
+    fn number_at(&self, at: u32, numbers: impl Fn(u32, &mut [u32])) -> u32 {
+        let mut number = [0];
+        numbers(at, &mut number);
+        self.sched.known(number[0])
     }
 
     fn task_picked(&mut self, index: u32, tasks: u32) {
@@ -181,10 +202,10 @@ impl Kernel {
     }
 
     /// A worker of a multi_thread runtime can poll any of `tasks` tasks: which one is it? [`Kernel::poll_on_worker`] follows.
-    pub(crate) fn pick_on_worker(&mut self, tasks: u32, tag: impl Fn(u32) -> u32) -> u32 {
+    pub(crate) fn pick_on_worker(&mut self, tasks: u32, numbers: impl Fn(u32, &mut [u32])) -> u32 {
         self.sched.me_mut().picked = tasks > 1;
         match self.tasks.seen {
-            true => self.pick_seen(tasks, tag).0,
+            true => self.pick_seen(tasks, numbers).0,
             false => self.pick_unseen(tasks),
         }
     }
@@ -239,6 +260,17 @@ impl Kernel {
     /// Whether the future of `block_on` takes part in the choice of who is next.
     pub(super) fn root_joins(&mut self) -> bool {
         self.style().root_joins
+    }
+
+    /// The budget of the task that was picked, which is polled now: decided at once, so that tokio need not ask.
+    #[inline]
+    pub(crate) fn budget_of_pick(&mut self) {
+        if let Some(link) = self.sched.me().link
+            && link.wants_budget()
+        {
+            let (budget, polls) = self.budget();
+            link.set_budget(budget, polls);
+        }
     }
 
     /// The budget of the poll that begins, and how many further polls on this thread have tokio's own without asking.

@@ -2,7 +2,7 @@
 //! what becomes of tasks. `rewrite`
 //! makes all of them or none; without them the copy works, stories say less and those detectors see nothing.
 
-use super::rewrite::{COOP, ROOT, SOME, Seam, TASK_CORE, TASK_HARNESS};
+use super::rewrite::{COOP, ROOT, SOME, Seam, TASK_CORE, TASK_HARNESS, TASK_STATE};
 
 const TASK_WAKER: &[&str] = &["src/runtime/task/waker.rs"];
 const TASK_RAW: &[&str] = &["src/runtime/task/raw.rs"];
@@ -11,7 +11,7 @@ const BUILDER: &[&str] = &["src/task/builder.rs"];
 const SEMAPHORE: &[&str] = &["src/sync/batch_semaphore.rs"];
 
 /// Each expression that says something of a poll.
-pub(super) const SEAMS: [Seam; 15] = [
+pub(super) const SEAMS: [Seam; 18] = [
     Seam {
         what: "what a task may have to wait for",
         files: ROOT,
@@ -106,13 +106,37 @@ pub(super) const SEAMS: [Seam; 15] = [
     },
     Seam {
         what: "which task nothing can wake",
+        files: TASK_STATE,
+        from: "pub(super) enum TransitionToIdle {\n",
+        to: "pub(super) enum TransitionToIdle {\n    Orphaned,\n",
+        times: 1,
+        or: None,
+    },
+    Seam {
+        what: "which task nothing can wake",
+        files: TASK_STATE,
+        from: "action = TransitionToIdle::Ok;",
+        // The reference that is left is that of the list of its runtime's tasks.
+        to: "action = match next.ref_count() == 1 && !next.is_join_interested() {\n                        \
+             true => TransitionToIdle::Orphaned,\n                        false => TransitionToIdle::Ok,\n                    };",
+        times: 1,
+        or: None,
+    },
+    Seam {
+        what: "which task nothing can wake",
+        files: TASK_HARNESS,
+        from: "TransitionToIdle::Ok => PollFuture::Done,",
+        to: "TransitionToIdle::Ok | TransitionToIdle::Orphaned => PollFuture::Done,",
+        times: 1,
+        or: None,
+    },
+    Seam {
+        what: "which task nothing can wake",
         files: TASK_HARNESS,
         from: "let transition_res = self.state().transition_to_idle();\n",
         to: "let transition_res = self.state().transition_to_idle();\n                \
-             if let TransitionToIdle::Ok = transition_res {\n                    \
-             crate::squall::idle(self.header().squall, || {\n                        \
-             let now = self.state().load();\n                        \
-             now.ref_count() == 1 && !now.is_join_interested()\n                    });\n                }\n",
+             if let TransitionToIdle::Orphaned = transition_res {\n                    \
+             crate::squall::orphaned(self.header().squall);\n                }\n",
         times: 1,
         or: None,
     },

@@ -14,17 +14,17 @@ use std::ffi::{c_long, c_void};
 /// Asks for the calling thread's [`Link`]; the argument is the [`VERSION`] that the caller speaks.
 const HELLO: c_long = 0x5a11_0000;
 /// What is agreed between the two sides.
-const VERSION: usize = 7;
+const VERSION: usize = 8;
 
-/// Reads the number of a task out of a queue: the queue, and a place in it.
-type Tag = unsafe extern "C" fn(*const c_void, u32) -> u32;
+/// Reads the numbers of tasks out of a queue, from this place in it on: so many, to this address.
+type Tags = unsafe extern "C" fn(*const c_void, u32, *mut u32, u32);
 
 /// What tokio may call, on a thread that has a link.
 #[repr(C)]
 struct Doors {
-    pick: unsafe extern "C" fn(u32, *const c_void, Tag) -> u32,
-    root: unsafe extern "C" fn(u32, *const c_void, Tag, u32) -> u32,
-    among: unsafe extern "C" fn(u32, *const c_void, Tag) -> u32,
+    pick: unsafe extern "C" fn(u32, *const c_void, Tags) -> u32,
+    root: unsafe extern "C" fn(u32, *const c_void, Tags, u32) -> u32,
+    among: unsafe extern "C" fn(u32, *const c_void, Tags) -> u32,
     point: extern "C" fn(u32),
     budget: extern "C" fn() -> u64,
     round: extern "C" fn(u32) -> u32,
@@ -92,27 +92,47 @@ fn hello(version: usize) -> c_long {
     std::ptr::from_ref(link) as c_long
 }
 
+/// Reads the numbers of the tasks in a queue from `first` on.
+///
+/// # Safety
+/// The queue is one of tokio's and is not changed meanwhile, `tags` is for queues of its kind, and it has so many tasks.
+unsafe fn read(queue: *const c_void, tags: Tags, first: u32, numbers: &mut [u32]) {
+    // SAFETY: as above; it writes as many numbers as there is room for.
+    unsafe { tags(queue, first, numbers.as_mut_ptr(), numbers.len() as u32) }
+}
+
 /// A task is about to be polled: which of `tasks` in `queue`?
-unsafe extern "C" fn pick(tasks: u32, queue: *const c_void, tag: Tag) -> u32 {
+unsafe extern "C" fn pick(tasks: u32, queue: *const c_void, tags: Tags) -> u32 {
     if !simulated() {
         return 0;
     }
-    // SAFETY: the queue is the caller's and has so many tasks, and `tag` only looks.
-    poll_one_of(tasks, |at| unsafe { tag(queue, at) })
+    // SAFETY: the queue is the caller's and has so many tasks, and `tags` only looks.
+    poll_one_of(tasks, |first, numbers| unsafe {
+        read(queue, tags, first, numbers);
+    })
 }
 
 /// The future of `block_on` can go on, and so can `tasks` in `queue`: which? 0 stands for the future, the tasks count from 1.
 /// The future has waited longest, unless `last` says that no task has gone since it did.
-unsafe extern "C" fn root(tasks: u32, queue: *const c_void, tag: Tag, last: u32) -> u32 {
+unsafe extern "C" fn root(tasks: u32, queue: *const c_void, tags: Tags, last: u32) -> u32 {
     if !simulated() {
         return 0;
     }
     let root = if last == 0 { 0 } else { tasks };
-    let picked = poll_one_of(tasks + 1, |at| match at {
-        // A thread's number, which tokio need not be asked for.
-        at if at == root => 0,
-        // SAFETY: as above.
-        at => unsafe { tag(queue, at - u32::from(at > root)) },
+    let picked = poll_one_of(tasks + 1, |first, numbers| {
+        let at = root.saturating_sub(first) as usize;
+        let (before, from) = numbers.split_at_mut(at.min(numbers.len()));
+        // SAFETY: as above; the tasks before the future have its place or one before it, those behind it one more.
+        unsafe { read(queue, tags, first, before) };
+        if first > root {
+            // SAFETY: as above.
+            unsafe { read(queue, tags, first - 1, from) };
+        } else if let [future, behind @ ..] = from {
+            // A thread's number, which tokio need not be asked for.
+            *future = 0;
+            // SAFETY: as above.
+            unsafe { read(queue, tags, root, behind) };
+        }
     });
     match picked {
         at if at == root => 0,
@@ -121,11 +141,12 @@ unsafe extern "C" fn root(tasks: u32, queue: *const c_void, tag: Tag, last: u32)
 }
 
 #[inline]
-fn poll_one_of(choices: u32, tag: impl Fn(u32) -> u32) -> u32 {
+fn poll_one_of(choices: u32, numbers: impl Fn(u32, &mut [u32])) -> u32 {
     let me = thread::me();
-    let (index, next) = thread::with_kernel(|k| k.poll_one_of(choices, tag));
+    let (index, next) = thread::with_kernel(|k| k.poll_one_of(choices, numbers));
     if next != me {
         switch_before_poll(me, next);
+        thread::with_kernel(|k| k.budget_of_pick());
     }
     index
 }
@@ -138,12 +159,16 @@ fn switch_before_poll(me: u32, next: u32) {
 
 /// A worker of a multi_thread runtime has `tasks` to poll, the one that tokio would take first and then those of its queue: which?
 /// Nobody else goes on before the answer, for others could take tasks out of the queue; that comes at the poll itself, at [`point`].
-unsafe extern "C" fn among(tasks: u32, queue: *const c_void, tag: Tag) -> u32 {
+unsafe extern "C" fn among(tasks: u32, queue: *const c_void, tags: Tags) -> u32 {
     if !simulated() {
         return 0;
     }
-    // SAFETY: as in `pick`.
-    thread::with_kernel(|k| k.pick_on_worker(tasks, |at| unsafe { tag(queue, at) }))
+    thread::with_kernel(|k| {
+        // SAFETY: as in `pick`.
+        k.pick_on_worker(tasks, |first, numbers| unsafe {
+            read(queue, tags, first, numbers);
+        })
+    })
 }
 
 /// A worker of a multi_thread runtime is about to poll `task`: another thread may go on first.
