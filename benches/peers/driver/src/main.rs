@@ -52,6 +52,7 @@ fn main() -> Result<()> {
     };
     let costs = [
         peer("squall test", &built.instrumented, "portfolio"),
+        peer("its random walk", &built.instrumented, "random"),
         peer("squall, stock tokio", &built.squall, "portfolio"),
         peer("tokio", &built.tokio, ""),
         peer("shuttle random", &built.shuttle, "random"),
@@ -62,8 +63,8 @@ fn main() -> Result<()> {
     ];
     let hunts = [
         peer("squall test", &built.instrumented, "portfolio"),
-        peer("squall test, random", &built.instrumented, "random"),
-        peer("squall test, PCT 3", &built.instrumented, "pct3"),
+        peer("its random walk", &built.instrumented, "random"),
+        peer("its PCT 3", &built.instrumented, "pct3"),
         peer("squall, stock tokio", &built.squall, "portfolio"),
         peer("squall test --points memory", &built.memory, "portfolio"),
         peer("shuttle random", &built.shuttle, "random"),

@@ -4,14 +4,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 
 use common::{Answer, Workload};
+use squall::Strategy;
 use squall::choice::Choices;
-use squall::explore::{Profile, named};
+use squall::explore::Profile;
 use squall::kernel::{self, Config, End, Oracle};
 
 use crate::bugs::{Found, lock_cycle_tasks, lost_update_tasks, order_tasks};
 
-/// Searches with the strategy that the variant names.
-pub fn hunt(workload: Workload, variant: &str) -> Answer {
+/// Searches with this strategy.
+pub fn hunt(workload: Workload, strategy: Strategy) -> Answer {
     let program: fn(Found) = match workload {
         Workload::LostUpdateTasks => |found| super::runtime().block_on(lost_update_tasks(found)),
         Workload::LockCycleTasks => |_| super::runtime().block_on(lock_cycle_tasks()),
@@ -21,7 +22,6 @@ pub fn hunt(workload: Workload, variant: &str) -> Answer {
         Workload::OrderThreads => order_threads,
         _ => return Answer::Cannot("this is no hunt"),
     };
-    let strategy = named(variant);
     let mut hunter = Hunter {
         choices: Some(Box::new(Choices::new(strategy))),
         profile: Arc::default(),
