@@ -105,7 +105,11 @@ impl Kernel {
     /// A runtime on the running thread is about to poll one of `tasks` tasks; `numbers` tells those of the tasks from one on. Which one is
     /// it, and which thread goes on first?
     #[inline]
-    pub(crate) fn poll_one_of(&mut self, tasks: u32, numbers: impl Fn(u32, &mut [u32])) -> (u32, u32) {
+    pub(crate) fn poll_one_of(
+        &mut self,
+        tasks: u32,
+        numbers: impl Fn(u32, &mut [u32]),
+    ) -> (u32, u32) {
         self.begin_poll();
         let (index, next) = match self.tasks.seen {
             true => self.poll_one_seen(tasks, numbers),
