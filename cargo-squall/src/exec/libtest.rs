@@ -46,6 +46,21 @@ impl Choice {
     }
 }
 
+/// Whether with these arguments no test runs: the binary lists its tests, or tells of its options.
+pub fn only_tells(arguments: &[OsString]) -> bool {
+    let mut rest = arguments.iter();
+    while let Some(word) = rest.next() {
+        match &*word.to_string_lossy() {
+            "--list" | "--help" | "-h" => return true,
+            option if options::libtest(option).valued => {
+                rest.next();
+            }
+            _ => {}
+        }
+    }
+    false
+}
+
 /// The tests that libtest would run with these arguments.
 pub fn tests(binary: &Path, arguments: &[OsString]) -> Result<Vec<Test>> {
     let choice = Choice::of(arguments);
@@ -91,6 +106,16 @@ fn list(binary: &Path, words: &[OsString], ignored: Option<&str>) -> Result<Vec<
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_list_runs_no_test() {
+        let tells =
+            |words: &[&str]| only_tells(&words.iter().map(OsString::from).collect::<Vec<_>>());
+        assert!(
+            tells(&["pool", "--list"]) && tells(&["-h"]) && tells(&["--skip", "slow", "--help"])
+        );
+        assert!(!tells(&["pool", "list"]) && !tells(&["--skip", "--list"]) && !tells(&[]));
+    }
 
     #[test]
     fn only_what_chooses_is_handed_on() {

@@ -60,14 +60,14 @@ pub fn run(arguments: &Arguments) -> Result<u8> {
         _ if arguments.by_cargo && (kind == Kind::Linked || !existing::is_test_binary(&binary)) => {
             // Its own squall tests run as they do under `cargo test`, and so do the others; and an example in the documentation
             // has its own verdict, which rustdoc makes.
-            let error = Command::new(&binary).args(rest).exec();
-            return Err(error).with_context(|| format!("cannot start {}", binary.display()));
+            return Err(become_it(&binary, rest));
         }
         Kind::Linked => bail!(
             "{} was built with squall in it, and a program cannot have two kernels; run its tests with `cargo squall test`",
             binary.display()
         ),
         _ if arguments.whole => Kind::Program,
+        Kind::Libtest if libtest::only_tells(rest) => return Err(become_it(&binary, rest)),
         kind => kind,
     };
     let tests = match kind {
@@ -90,6 +90,12 @@ pub fn run(arguments: &Arguments) -> Result<u8> {
         binary,
     };
     suite.run(&tests)
+}
+
+/// Runs the binary in this process's place, without squall; returns only if that cannot be done.
+fn become_it(binary: &Path, arguments: &[OsString]) -> anyhow::Error {
+    let error = Command::new(binary).args(arguments).exec();
+    anyhow::Error::new(error).context(format!("cannot start {}", binary.display()))
 }
 
 /// The binary's file: a path, or a name to be looked up as a shell does.

@@ -75,6 +75,13 @@ fn a_suite_is_told_apart_test_by_test() {
 }
 
 #[test]
+fn a_list_of_a_suite_runs_none_of_it() {
+    let ran = existing(&["--test", "plain", "--", "--list", "update"], &[]).ended(0);
+    ran.says(&["lost_update: test\n", "1 test, 0 benchmarks"]);
+    assert!(!ran.text.contains("PASS ["), "{}", ran.text);
+}
+
+#[test]
 fn what_fails_without_squall_and_what_is_refused_are_told_as_such() {
     let ran = existing(
         &["--test", "plain", "--", "--ignored"],
