@@ -3,6 +3,7 @@
 //! A copy is made once for each version of tokio and of this program; later runs find it finished, so cargo does not
 //! compile it again. It appears under its name whole or not at all.
 
+mod decisions;
 mod rewrite;
 mod tale;
 

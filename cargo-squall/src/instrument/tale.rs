@@ -2,7 +2,8 @@
 //! what becomes of tasks. `rewrite`
 //! makes all of them or none; without them the copy works, stories say less and those detectors see nothing.
 
-use super::rewrite::{COOP, ROOT, SOME, Seam, TASK_CORE, TASK_HARNESS, TASK_STATE};
+use super::decisions::{COOP, ROOT, TASK_CORE, TASK_HARNESS, TASK_STATE};
+use super::rewrite::{SOME, Seam};
 
 const TASK_WAKER: &[&str] = &["src/runtime/task/waker.rs"];
 const TASK_RAW: &[&str] = &["src/runtime/task/raw.rs"];
