@@ -44,7 +44,19 @@ pub(crate) struct Detect {
 /// A thread that is blocked within a poll.
 struct Blocked {
     thread: u32,
+    /// Where it is, until that has been told.
     stack: Stack,
+    /// What that says, from the first question on: it is asked whenever time passes.
+    told: Option<Told>,
+}
+
+/// What the stack of a blocked thread says.
+struct Told {
+    words: String,
+    /// It may block there, or nobody can tell.
+    may: bool,
+    /// It waits for a lock of std or of parking_lot.
+    lock: bool,
 }
 
 /// The last panic of a thread or a task.
@@ -121,6 +133,24 @@ impl Detect {
         !self.wants(detector) || self.allowed_at.iter().any(here)
     }
 
+    /// What this stack says of a thread that is blocked there.
+    fn tell(&mut self, stack: &[usize]) -> Told {
+        let words = self.words(stack);
+        // Without names nobody can tell what blocks, nor that it may. `block_in_place` says that it may, and a fault point that
+        // takes its time, or the healing of a stall, does so for the test.
+        let may = [
+            "::block_in_place",
+            "squall::fault::point::",
+            "squall::fault::nemesis::",
+            "squall::sim::faults::",
+        ];
+        Told {
+            may: !words.contains("squall::") || may.iter().any(|may| words.contains(may)),
+            lock: LOCKS.iter().any(|lock| words.contains(lock)),
+            words,
+        }
+    }
+
     /// A thread is no longer blocked.
     #[cold]
     pub(crate) fn unblocked(&mut self, thread: u32) {
@@ -165,6 +195,7 @@ impl Kernel {
         let blocked = Blocked {
             thread: self.sched.current,
             stack: stack(),
+            told: None,
         };
         self.detect.blocked.push(blocked);
     }
@@ -177,32 +208,36 @@ impl Kernel {
             let Thread { host, state, .. } = &self.sched.threads[thread as usize];
             // Whoever is frozen may hold what is waited for, and is to blame for nothing.
             let frozen = |t: &Thread| t.host == *host && t.frozen;
-            if !matches!(state, State::Blocked { .. }) || self.sched.threads.iter().any(frozen) {
+            let State::Blocked { call, .. } = state else {
+                continue;
+            };
+            if self.sched.threads.iter().any(frozen) {
                 continue;
             }
-            let stack = self.detect.blocked[index].stack.clone();
-            let words = self.detect.words(&stack);
-            // Without names nobody can tell what blocks, nor that it may. `block_in_place` says that it may, and a fault point that
-            // takes its time, or the healing of a stall, does so for the test.
-            let may = [
-                "::block_in_place",
-                "squall::fault::point::",
-                "squall::fault::nemesis::",
-                "squall::sim::faults::",
-            ];
-            if !words.contains("squall::") || may.iter().any(|may| words.contains(may)) {
+            // Putting a stack into words may mean to read debug information, for as long as thousands of runs take.
+            let waits = call.starts_with("futex") || call.starts_with("pthread");
+            let may_matter =
+                self.detect.wants(Detector::BlockingCall) || waits && self.others_idle(thread);
+            if !may_matter {
                 continue;
             }
-            let lock = LOCKS.iter().any(|lock| words.contains(lock));
-            let detector = match lock && self.others_idle(thread) {
+            let told = match self.detect.blocked[index].told.take() {
+                Some(told) => told,
+                None => {
+                    let stack = std::mem::take(&mut self.detect.blocked[index].stack);
+                    self.detect.tell(&stack)
+                }
+            };
+            let detector = match told.lock && self.others_idle(thread) {
                 true => Detector::LockAcrossAwait,
                 false => Detector::BlockingCall,
             };
-            if !self.detect.allows(detector, &words) {
-                let violation = self.held_up(thread, &words, detector);
+            if !told.may && !self.detect.allows(detector, &told.words) {
+                let violation = self.held_up(thread, &told.words, detector);
                 self.finish(End::Violated(Box::new(violation)));
                 return true;
             }
+            self.detect.blocked[index].told = Some(told);
         }
         false
     }
