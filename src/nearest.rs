@@ -1,4 +1,5 @@
-//! Which of the names that there are somebody meant who wrote another one. `scenario` and the matrix of `check/history` put it into their messages.
+//! Which of the names that there are somebody meant who wrote another one. `scenario`, the matrix of `check/history` and the
+//! variables that `run` reads put it into their messages.
 
 /// The name that is most like this one, if one is.
 pub(crate) fn nearest<'a>(name: &str, among: impl Iterator<Item = &'a str>) -> Option<&'a str> {
@@ -7,8 +8,8 @@ pub(crate) fn nearest<'a>(name: &str, among: impl Iterator<Item = &'a str>) -> O
     (found.0 <= most).then_some(found.1)
 }
 
-/// How many characters to insert, take out or replace.
-fn distance(a: &str, b: &str) -> usize {
+/// How many characters to insert, take out or replace to get from one name to the other.
+pub(crate) fn distance(a: &str, b: &str) -> usize {
     let b: Vec<char> = b.chars().collect();
     let mut row: Vec<usize> = (0..=b.len()).collect();
     for (i, x) in a.chars().enumerate() {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::forms::Form;
 use super::settings::Isolation;
 use crate::explore::Selection;
+use crate::nearest::distance;
 use crate::sim::parameter::{FORM, PARAMETERS, Parameters};
 use crate::units;
 
@@ -269,22 +270,6 @@ fn seed(text: &str) -> Option<u64> {
         None if text.bytes().all(|b| b.is_ascii_digit()) => text.parse().ok(),
         None => None,
     }
-}
-
-/// How many letters must be added, removed or changed to get from one word to the other.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.iter().enumerate() {
-            let changed = diagonal + usize::from(x != *y);
-            diagonal = row[j + 1];
-            row[j + 1] = changed.min(row[j] + 1).min(row[j + 1] + 1);
-        }
-    }
-    row[b.len()]
 }
 
 #[cfg(test)]
