@@ -1,7 +1,7 @@
 //! The tests of a libtest binary: which there are, and the arguments that run one of them.
 
 use super::runs::Test;
-use crate::options;
+use crate::options::{self, About};
 use anyhow::{Context, Result, bail};
 use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
@@ -14,6 +14,8 @@ struct Choice {
     words: Vec<OsString>,
     /// `--ignored` or `--include-ignored`.
     ignored: Option<&'static str>,
+    /// None is to run.
+    tells: bool,
 }
 
 impl Choice {
@@ -21,6 +23,7 @@ impl Choice {
         let mut choice = Choice {
             words: Vec::new(),
             ignored: None,
+            tells: false,
         };
         let mut rest = arguments.iter();
         while let Some(word) = rest.next() {
@@ -32,6 +35,7 @@ impl Choice {
                     choice.words.push(word.clone());
                     choice.words.extend(rest.next().cloned());
                 }
+                option if options::libtest(option).about == About::Nothing => choice.tells = true,
                 option if options::libtest(option).valued => {
                     rest.next();
                 }
@@ -48,17 +52,7 @@ impl Choice {
 
 /// Whether with these arguments no test runs: the binary lists its tests, or tells of its options.
 pub fn only_tells(arguments: &[OsString]) -> bool {
-    let mut rest = arguments.iter();
-    while let Some(word) = rest.next() {
-        match &*word.to_string_lossy() {
-            "--list" | "--help" | "-h" => return true,
-            option if options::libtest(option).valued => {
-                rest.next();
-            }
-            _ => {}
-        }
-    }
-    false
+    Choice::of(arguments).tells
 }
 
 /// The tests that libtest would run with these arguments.
